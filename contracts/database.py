@@ -1,0 +1,98 @@
+"""Engine and transactions. On SQLite: one ledger, WAL, and no checkpoint beside other writers."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+BUSY_SECONDS = 5
+
+
+class DatabaseUrlError(ValueError):
+    """The database URL cannot be used."""
+
+
+def make_engine(url: str) -> Engine:
+    """Build the engine; creates the directory of a SQLite file, opens no connection.
+
+    Raises:
+        DatabaseUrlError: not a URL, an in-memory SQLite, or neither SQLite nor PostgreSQL.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise DatabaseUrlError("PERENNIAL_DATABASE_URL is not a SQLAlchemy URL") from None
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return create_engine(url, pool_pre_ping=True)
+    if backend != "sqlite":
+        raise DatabaseUrlError(f"PERENNIAL_DATABASE_URL: {backend} is not sqlite or postgresql")
+    if not parsed.database or parsed.database == ":memory:":
+        raise DatabaseUrlError(
+            "PERENNIAL_DATABASE_URL: SQLite needs a file, three processes share it"
+        )
+    Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+@contextmanager
+def write_transaction(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes, for every process but the ledger's.
+
+    On SQLite it takes the write lock at once (no upgrade that fails half-way) and keeps the
+    ledger from checkpointing meanwhile (docs/adr/0003).
+    """
+    with _sqlite_lock(engine, fcntl.LOCK_SH):
+        with engine.connect().execution_options(write=True) as connection, connection.begin():
+            yield connection
+
+
+def checkpoint(engine: Engine) -> bool:
+    """Copy SQLite's write-ahead log into the database; only the ledger calls this.
+
+    Returns:
+        False if another process was writing: try again later. True on PostgreSQL.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+    try:
+        with _sqlite_lock(engine, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            with engine.connect() as connection:
+                connection.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+        return True
+    except BlockingIOError:
+        return False
+
+
+@contextmanager
+def _sqlite_lock(engine: Engine, mode: int) -> Iterator[None]:
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    with Path(f"{engine.url.database}.lock").open("a") as file:
+        fcntl.flock(file, mode)
+        yield
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy's "begin" event opens transactions instead
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",  # a 200 means: on disk
+        "wal_autocheckpoint=0",
+        f"busy_timeout={BUSY_SECONDS * 1000}",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,0 +1,176 @@
+"""The database's tables, the same on SQLite and PostgreSQL. migrations/ creates them.
+
+JSON lives in text columns: nothing queries inside it, and text is the same everywhere.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+    }
+)
+# Autoincrement needs exactly INTEGER on SQLite.
+_Counter = BigInteger().with_variant(Integer, "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware datetimes in, aware UTC datetimes out, on databases that forget the zone too."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Convert to UTC.
+
+        Raises:
+            ValueError: the datetime is naive.
+        """
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive datetime {value}; attach its time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# One row per answered row; written only by service/ledger.py, before the answer leaves.
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("prediction_id", String(36), primary_key=True),  # UUIDv7
+    Column("predicted_at", UtcDateTime, nullable=False),
+    Column("event_time", UtcDateTime, nullable=False),  # when the question arose
+    Column("model_version", String(64), nullable=False),
+    Column("features", Text, nullable=False),  # JSON object, name -> value or null
+    Column("prediction", Text, nullable=False),  # JSON scalar, a class
+    Column("probability", Float, nullable=False),  # of the positive class
+    Index("ix_predictions_event_time", "event_time"),
+)
+
+# Append-only; of several rows for one prediction the last outcome_id wins.
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("outcome_id", _Counter, primary_key=True, autoincrement=True),
+    Column("prediction_id", String(36), nullable=False, index=True),
+    Column("outcome", Text, nullable=False),  # JSON scalar, a class
+    Column("observed_at", UtcDateTime, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# One row per registered bundle.
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("version", String(64), primary_key=True),
+    Column("registered_at", UtcDateTime, nullable=False),
+    Column("trained_from", UtcDateTime, nullable=False),
+    Column("trained_until", UtcDateTime, nullable=False),
+    Column("metrics", Text, nullable=False),  # JSON object
+    Column("made", Text, nullable=False),  # JSON object: when, where and from which commit
+)
+
+# Append-only history; the last row says who is champion.
+stage_changes = Table(
+    "stage_changes",
+    metadata,
+    Column("change_id", _Counter, primary_key=True, autoincrement=True),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("action", String(16), nullable=False),  # promote | rollback
+    Column("version", String(64), nullable=False),  # champion after the change
+    Column("previous_version", String(64)),  # champion before it
+    Column("actor", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# One row per run of monitoring.
+checks = Table(
+    "checks",
+    metadata,
+    Column("check_id", String(36), primary_key=True),
+    Column("checked_at", UtcDateTime, nullable=False, index=True),
+    Column("window_from", UtcDateTime, nullable=False),
+    Column("window_to", UtcDateTime, nullable=False),
+    Column("model_version", String(64), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("outcomes", Integer, nullable=False),
+    Column("drift_share", Float),  # null = not judged
+    Column("performance_t", Float),  # null = not judged
+    Column("decision", String(16), nullable=False),  # retrain | keep
+    Column("reason", Text, nullable=False),
+    Column("findings", Text, nullable=False),  # JSON object
+    Column("report", String(200)),  # file name in the reports directory
+)
+
+# One row per retrain: started -> trained -> promoted | rejected, or failed.
+retrains = Table(
+    "retrains",
+    metadata,
+    Column("retrain_id", String(36), primary_key=True),
+    Column("check_id", String(36)),  # null = asked for by a person
+    Column("started_at", UtcDateTime, nullable=False, index=True),
+    Column("finished_at", UtcDateTime),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("champion_version", String(64), nullable=False),
+    Column("challenger_version", String(64)),
+    Column("verdict", Text, nullable=False),  # JSON object: the gate's figures, or the error
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", String(36), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of the key
+    Column("scopes", Text, nullable=False),  # JSON list
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+)
+
+# Append-only: who did what to the product.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("entry_id", _Counter, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("detail", Text, nullable=False),  # JSON object
+    sqlite_autoincrement=True,
+)
+
+# Who may run a singleton job, across processes; the token grows with every new holder.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(200), nullable=False),
+    Column("fencing_token", _Counter, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
