@@ -1,0 +1,54 @@
+# Short targets; what they do lives in the modules that they call. `make help` lists them.
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header -q
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-slow check format replay bench-serve lock clean
+
+help: ## show the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/ready ## make .venv with every locked dependency
+
+.venv/ready: requirements/dev.txt requirements/bootstrap.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements/dev.txt
+	@touch $@
+
+run: setup ## train, then start the service and the scheduler on SQLite; Ctrl-C stops them
+	$(BIN)/python -m deploy.local
+
+test: setup ## the fast tests
+	$(BIN)/python -m pytest -q
+
+test-slow: setup ## every test, also those that train, clone and kill processes
+	$(BIN)/python -m pytest -q -m ''
+
+check: setup ## style, types, arrows between packages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## rewrite the code in house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+replay: setup ## replay the flights after training as live traffic, in accelerated time
+	$(BIN)/python -m benchmarks.replay
+
+bench-serve: setup ## /predict against a bare ASGI echo of the same run
+	$(BIN)/python -m benchmarks.serve
+
+lock: setup ## compile requirements/*.in into hashed locks
+	$(LOCK) requirements/dev.in -o requirements/dev.txt
+	for set in serve monitor train bootstrap; do \
+		$(LOCK) requirements/$$set.in -c requirements/dev.txt -o requirements/$$set.txt; done
+
+clean: ## delete what runs and stages have made; the database in var/ stays
+	rm -rf build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

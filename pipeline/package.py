@@ -1,0 +1,103 @@
+"""Stage 5: everything that serving needs, in one bundle, once ONNX is proven to answer the same."""
+
+import argparse
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from contracts.bundle import digest, save_bundle
+from contracts.onnx_model import OnnxModel
+from contracts.params import Params, load_params
+from contracts.schema import FeatureSchema
+from pipeline.frames import read_prepared
+from pipeline.model_card import write_model_card
+from pipeline.model_file import load_model
+from pipeline.onnx_export import prove_parity, to_onnx
+
+LIBRARIES = [
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "skl2onnx",
+    "skops",
+]
+UPSTREAM = ["ingest", "prepare", "train", "evaluate"]
+MODEL_SECTIONS = {"data", "features", "train", "evaluate", "package"}
+
+
+def sample_reference(
+    frame: pd.DataFrame, onnx: OnnxModel, rows: int, rng: np.random.Generator
+) -> pd.DataFrame:
+    """A random sample of what the model learned from, in order of time, with its `probability`."""
+    picked = np.sort(rng.permutation(len(frame))[:rows])
+    sample = frame.iloc[picked].reset_index(drop=True)
+    return sample.assign(probability=onnx.probability_of(sample))
+
+
+def describe_origin(frame: pd.DataFrame, data: bytes, params: Params, lock: Path) -> dict[str, Any]:
+    """What the manifest says besides file digests; nothing that depends on time or place."""
+    times = frame[params.data.timestamp]
+    used = params.model_dump(mode="json", include=MODEL_SECTIONS)
+    return {
+        "trained_from": times.min().isoformat(),
+        "trained_until": times.max().isoformat(),
+        "rows": len(frame),
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "python": platform.python_version(),
+        "data": digest(data),
+        "params": digest(json.dumps(used, sort_keys=True).encode()),
+        "lock": _upstream_lock(lock),
+    }
+
+
+def _upstream_lock(path: Path) -> dict[str, Any]:
+    """The entries of dvc.lock that led here; DVC writes each one before the next stage starts."""
+    stages = yaml.safe_load(path.read_text())["stages"] if path.exists() else {}
+    return {name: stages[name] for name in UPSTREAM if name in stages}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m pipeline.package", description=__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    for name in ("prepared", "schema", "model", "chosen", "metrics"):
+        parser.add_argument(f"--{name}", type=Path, required=True, help="read")
+    parser.add_argument("--lock", type=Path, default=Path("dvc.lock"))
+    parser.add_argument("--bundle", type=Path, required=True, help="written: directory")
+    arguments = parser.parse_args()
+    params = load_params(arguments.params)
+    rng = np.random.default_rng(params.train.seed)
+    frame = read_prepared(arguments.prepared)
+    chosen = json.loads(arguments.chosen.read_text())
+    schema = FeatureSchema.from_json(arguments.schema.read_bytes())
+    schema = schema.with_threshold(chosen["threshold"])
+    skops_bytes = arguments.model.read_bytes()
+    model = load_model(skops_bytes)
+    onnx_bytes = to_onnx(model, schema)
+    onnx = OnnxModel(onnx_bytes, schema)
+    newest = frame.tail(params.package.parity_rows)
+    parity = prove_parity(model, onnx, newest, params.package.parity_tolerance, rng)
+    reference = sample_reference(frame, onnx, params.package.reference_rows, rng)
+    metrics = json.loads(arguments.metrics.read_text())
+    origin = describe_origin(frame, arguments.prepared.read_bytes(), params, arguments.lock)
+    files = {
+        "schema.json": schema.to_json().encode(),
+        "model.onnx": onnx_bytes,
+        "model.skops": skops_bytes,
+        "reference.parquet": reference.to_parquet(),
+        "metrics.json": arguments.metrics.read_bytes(),
+        "model_card.md": write_model_card(schema, chosen, metrics, origin, parity).encode(),
+    }
+    save_bundle(arguments.bundle, files, origin)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Randomised search over the candidates, judged by time-series cross-validation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import RandomizedSearchCV, TimeSeriesSplit
+from tqdm import tqdm
+
+from contracts.params import Train
+from contracts.schema import FeatureSchema
+from pipeline.candidates import build
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The best draw of a search: enough to build the same unfitted model again."""
+
+    candidate: str
+    values: dict[str, float | int]
+    score: float
+
+
+def search(
+    frame: pd.DataFrame, target: np.ndarray, schema: FeatureSchema, train: Train
+) -> tuple[Chosen, pd.DataFrame]:
+    """Draw parameters per candidate and keep the best mean score.
+
+    Args:
+        frame: model frame (n rows), oldest first; only the newest `search.max_rows` are used.
+        target: int (n,), 1 = positive class.
+
+    Returns:
+        The choice; and one row per draw: candidate, values (JSON-able dict), mean_score,
+        std_score (over folds; higher is better), fit_seconds is left out as it never repeats.
+    """
+    newest = slice(-train.search.max_rows, None)
+    draws = sum(_draws(train, name) for name in train.candidates)
+    with tqdm(total=draws * train.search.folds, desc="search", unit="fit") as bar:
+        tables = [
+            _search_one(name, frame[newest], target[newest], schema, train, bar.update)
+            for name in train.candidates
+        ]
+    results = pd.concat(tables, ignore_index=True)
+    best = results.iloc[int(results.mean_score.argmax())]
+    return Chosen(best.candidate, best["values"], float(best.mean_score)), results
+
+
+def _search_one(
+    name: str,
+    frame: pd.DataFrame,
+    target: np.ndarray,
+    schema: FeatureSchema,
+    train: Train,
+    tick: Callable[[], object],
+) -> pd.DataFrame:
+    grid = {f"model__{key}": values for key, values in train.candidates[name].items()}
+    scorer = get_scorer(train.search.scoring)
+
+    def ticking(model: Any, rows: pd.DataFrame, answers: np.ndarray) -> float:
+        tick()
+        return float(scorer(model, rows, answers))
+
+    draws = RandomizedSearchCV(
+        build(name, schema, train.seed, {}),
+        grid,
+        n_iter=_draws(train, name),
+        scoring=ticking,
+        cv=TimeSeriesSplit(train.search.folds),
+        random_state=train.seed,
+        refit=False,
+        error_score="raise",
+    ).fit(frame, target)
+    plain = [{k.removeprefix("model__"): v for k, v in p.items()}
+             for p in draws.cv_results_["params"]]  # fmt: skip
+    return pd.DataFrame(
+        {
+            "candidate": name,
+            "values": plain,
+            "mean_score": draws.cv_results_["mean_test_score"],
+            "std_score": draws.cv_results_["std_test_score"],
+        }
+    )
+
+
+def _draws(train: Train, name: str) -> int:
+    return min(train.search.iterations, prod(len(v) for v in train.candidates[name].values()))
