@@ -22,7 +22,8 @@ class ParityError(RuntimeError):
 def to_onnx(model: Pipeline, schema: FeatureSchema) -> bytes:
     """Convert a fitted pipeline; inputs `numeric` and `categorical`, output `probabilities`.
 
-    The graph is named, because the converter would otherwise draw a random name.
+    The same model gives the same bytes: the converter would draw a random graph name and list
+    the operator sets in hash order.
     """
     inputs: list[tuple[str, Any]] = []
     if schema.numeric:
@@ -32,6 +33,9 @@ def to_onnx(model: Pipeline, schema: FeatureSchema) -> bytes:
     graph = convert_sklearn(
         model, "perennial", initial_types=inputs, options={"zipmap": False}, target_opset=OPSET
     )
+    operator_sets = sorted(graph.opset_import, key=lambda each: each.domain)
+    del graph.opset_import[:]
+    graph.opset_import.extend(operator_sets)
     content: bytes = graph.SerializeToString(deterministic=True)
     return content
 
