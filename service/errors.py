@@ -1,0 +1,58 @@
+"""Which error answers what: the one table from exceptions to HTTP."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from contracts.registry import NothingToRollBackError, UnknownVersionError
+from service.champion import NoChampionError
+from service.decoder import InvalidRequestError, Problem
+from service.groups import QueueFullError
+from service.ledger import LedgerUnavailableError
+from service.predictor import NotFiniteError
+
+
+class TooLargeError(ValueError):
+    """A request body is beyond the limit."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body is larger than {limit} bytes (PERENNIAL_MAX_BODY_BYTES)")
+
+
+class ErrorAnswer(NamedTuple):
+    """What an error becomes."""
+
+    status: int
+    kind: str  # label of perennial_errors_total
+    headers: dict[str, str]
+    body: bytes
+
+
+_RETRY = {"Retry-After": "1"}
+# The rest of a refused body is not read, so the connection cannot be used again.
+_CLOSE = {"Connection": "close"}
+_ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
+    InvalidRequestError: (422, "invalid", {}),
+    NotFiniteError: (422, "not_finite", {}),
+    TooLargeError: (413, "too_large", _CLOSE),
+    NoChampionError: (503, "no_champion", _RETRY),
+    QueueFullError: (503, "queue_full", _RETRY),
+    LedgerUnavailableError: (503, "ledger_unavailable", _RETRY),
+    UnknownVersionError: (404, "unknown_version", {}),
+    NothingToRollBackError: (409, "nothing_to_roll_back", {}),
+}
+KNOWN = tuple(_ANSWERS)
+
+
+def answer_error(error: Exception) -> ErrorAnswer:
+    """The HTTP answer for an exception of KNOWN."""
+    status, kind, headers = _ANSWERS[type(error)]
+    return ErrorAnswer(status, kind, headers, msgspec.json.encode({"detail": _detail(error)}))
+
+
+def _detail(error: Exception) -> Any:
+    if isinstance(error, InvalidRequestError):
+        return error.problems
+    if isinstance(error, NotFiniteError):
+        return [Problem(error.row, None, str(error), "values nearer to those seen in training")]
+    return str(error)

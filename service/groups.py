@@ -1,0 +1,140 @@
+"""Micro-batching by natural back-pressure: what arrives while a group is written is the next one.
+
+One thread, no timer: a lone job waits for nobody. The ledger says how a group is written.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+class QueueFullError(RuntimeError):
+    """Too much waits already; the caller should come back later."""
+
+    def __init__(self) -> None:
+        super().__init__("too many requests are waiting; try again in a second")
+
+
+class Job:
+    """One caller that waits. Jobs whose `key` is the same object may share a group."""
+
+    __slots__ = ("answer", "future", "key", "rows")
+
+    def __init__(self, key: object, rows: int, future: "asyncio.Future[Any]") -> None:
+        self.key = key
+        self.rows = rows
+        self.future = future
+        self.answer: Any = None  # set by the worker: a value, or an exception to raise
+
+
+_STOP = object()
+
+
+class GroupWorker:
+    """Takes jobs from one event loop and hands them to `write` in groups, in their order.
+
+    Args:
+        write: sets `answer` of every job of a group; runs in the worker's thread.
+        group_rows: a group is closed at this many rows.
+        queue_rows, queue_jobs: more than this waiting is refused.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Sequence[Any]], None],
+        *,
+        group_rows: int = 4096,
+        queue_rows: int = 100_000,
+        queue_jobs: int = 10_000,
+    ) -> None:
+        self._write = write
+        self._group_rows = group_rows
+        self._queue_rows = queue_rows
+        self._queue_jobs = queue_jobs
+        self._queue: SimpleQueue[Job] = SimpleQueue()
+        self._held: Job | None = None  # taken from the queue, but the next group's
+        # The loop only writes the first, the thread only the second: no lock is needed.
+        self._rows_in = self._rows_out = 0
+        self._stopped = False
+        self._thread = Thread(target=self._run, name="ledger", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def rows_waiting(self) -> int:
+        return self._rows_in - self._rows_out
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; only from the event loop's thread.
+
+        Raises:
+            QueueFullError: nothing was queued.
+        """
+        if (
+            self._stopped
+            or self.rows_waiting + job.rows > self._queue_rows
+            or self._queue.qsize() >= self._queue_jobs
+        ):
+            raise QueueFullError
+        self._rows_in += job.rows
+        self._queue.put(job)
+
+    def stop(self) -> None:
+        """Write what is queued, then end the thread; blocks until then."""
+        self._stopped = True
+        self._queue.put(Job(_STOP, 0, None))  # type: ignore[arg-type]  # nobody waits for it
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            group = self._take()
+            if group[0].key is _STOP:
+                return
+            try:
+                self._write(group)
+            except Exception as error:  # the thread must outlive any fault: without it, no answers
+                log.exception("a group of %d was not written", len(group))
+                for job in group:
+                    job.answer = error
+            self._rows_out += sum(job.rows for job in group)
+            self._deliver(group)
+
+    def _take(self) -> list[Job]:
+        first = self._held or self._queue.get()
+        self._held = None
+        group, rows = [first], first.rows
+        while rows < self._group_rows and not self._queue.empty():
+            job = self._queue.get()
+            if job.key is not first.key:
+                self._held = job
+                break
+            group.append(job)
+            rows += job.rows
+        return group
+
+    def _deliver(self, group: list[Job]) -> None:
+        if self._loop is None or self._loop.is_closed():
+            return
+        self._loop.call_soon_threadsafe(_resolve, group)
+
+
+def _resolve(group: list[Job]) -> None:
+    for job in group:
+        if job.future.done():  # the client went away
+            continue
+        if isinstance(job.answer, BaseException):
+            job.future.set_exception(job.answer)
+        else:
+            job.future.set_result(job.answer)

@@ -1,0 +1,224 @@
+"""The ledger: the only writer of predictions, and on SQLite of all that the service writes.
+
+An answer leaves after its rows are on disk, or not at all (docs/adr/0003).
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, insert
+from sqlalchemy.exc import SQLAlchemyError
+from uuid_utils import uuid7
+
+from contracts.database import checkpoint
+from contracts.params import ClassLabel
+from contracts.tables import predictions
+from service.decoder import Decoded
+from service.groups import GroupWorker, Job
+from service.metrics import Metrics
+from service.predictor import NotFiniteError, Predictor
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+CHECKPOINT_COMMITS = 500
+CHECKPOINT_ROWS = 10_000
+
+
+class LedgerUnavailableError(RuntimeError):
+    """Nothing could be made durable, so nothing was answered."""
+
+    def __init__(self) -> None:
+        super().__init__("the ledger cannot be written; nothing was recorded, try again")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request gets back, one entry a row. `probability` is of the positive class."""
+
+    prediction: list[ClassLabel]
+    probability: list[float]
+    prediction_id: list[str]
+    model_version: str
+
+
+class _PredictJob(Job):
+    __slots__ = ("decoded",)
+
+    def __init__(
+        self, predictor: Predictor, decoded: Decoded, future: "asyncio.Future[Answer]"
+    ) -> None:
+        super().__init__(predictor, len(decoded.features), future)
+        self.decoded = decoded
+
+
+class _TaskJob(Job):
+    __slots__ = ("task",)
+
+    def __init__(self, task: Callable[[Connection], Any], future: "asyncio.Future[Any]") -> None:
+        super().__init__(object(), 1, future)  # a key of its own: a transaction of its own
+        self.task = task
+
+
+class Ledger:
+    """Answers predictions and runs other writes, in order, on one thread and one connection."""
+
+    def __init__(
+        self, engine: Engine, metrics: Metrics, clock: Callable[[], datetime], **limits: int
+    ) -> None:
+        self._engine = engine
+        self._metrics = metrics
+        self._clock = clock
+        self._worker = GroupWorker(self._write, **limits)
+        self._connection: Connection | None = None
+        self._commits = self._rows = 0  # since the last checkpoint
+        self._class_json: dict[ClassLabel, str] = {}
+        metrics.ledger_queue.set_function(lambda: self._worker.rows_waiting)
+
+    @property
+    def alive(self) -> bool:
+        return self._worker.alive
+
+    def start(self) -> None:
+        """Start the thread; only inside the event loop that will ask."""
+        self._worker.start(asyncio.get_running_loop())
+
+    def stop(self) -> None:
+        """Write what is queued and end; blocks."""
+        self._worker.stop()
+        self._disconnect()
+        checkpoint(self._engine)
+
+    def predict(self, predictor: Predictor, decoded: Decoded) -> "asyncio.Future[Answer]":
+        """Predict the rows; the future is done once they are on disk.
+
+        Raises:
+            QueueFullError: at once. In the future: LedgerUnavailableError, NotFiniteError.
+        """
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._worker.submit(_PredictJob(predictor, decoded, future))
+        return future
+
+    def run(self, task: Callable[[Connection], T]) -> "asyncio.Future[T]":
+        """Run another write in a transaction of its own; the future is done after its commit.
+
+        Raises:
+            QueueFullError: at once. In the future: LedgerUnavailableError, what `task` raises.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._worker.submit(_TaskJob(task, future))
+        return future
+
+    def _write(self, group: Sequence[_PredictJob | _TaskJob]) -> None:
+        try:
+            if isinstance(group[0], _TaskJob):
+                self._run_task(group[0])
+            else:
+                self._answer([job for job in group if isinstance(job, _PredictJob)])
+        except SQLAlchemyError:
+            log.exception("a group of %d requests could not be written", len(group))
+            self._metrics.errors.labels("ledger").inc()
+            self._disconnect()  # whatever state it is in, the next group starts afresh
+            for job in group:
+                job.answer = LedgerUnavailableError()
+            return
+        self._checkpoint_sometimes(sum(job.rows for job in group))
+
+    def _run_task(self, job: _TaskJob) -> None:
+        with self._writing().begin() as transaction:
+            try:
+                job.answer = job.task(transaction.connection)
+            except LookupError as refused:  # promote and roll_back say so; nothing was changed
+                job.answer = refused
+
+    def _answer(self, group: list[_PredictJob]) -> None:
+        predictor: Predictor = group[0].key  # type: ignore[assignment]  # one key per group
+        group = self._predict(predictor, group)
+        now = self._clock()
+        rows: list[dict[str, Any]] = []
+        for job in group:
+            rows += self._rows_of(job, now)
+        if not rows:
+            return
+        started = time.perf_counter()
+        connection = self._writing()
+        with connection.begin():
+            connection.execute(insert(predictions), rows)
+        self._metrics.commit_seconds.observe(time.perf_counter() - started)
+        self._metrics.group_rows.observe(len(rows))
+        self._metrics.count_predictions(
+            predictor.version, [label for job in group for label in job.answer.prediction]
+        )
+
+    def _predict(self, predictor: Predictor, group: list[_PredictJob]) -> list[_PredictJob]:
+        """One call of the model for the group; leaves out requests without a finite answer."""
+        probabilities = predictor.probabilities(
+            [row for job in group for row in job.decoded.numeric],
+            [row for job in group for row in job.decoded.text],
+        )
+        answered, start = [], 0
+        for job in group:
+            own = probabilities[start : start + job.rows]
+            start += job.rows
+            try:
+                classes = predictor.classes(own)
+            except NotFiniteError as error:
+                job.answer = error
+                continue
+            ids = [str(uuid7()) for _ in own]
+            job.answer = Answer(classes, own, ids, predictor.version)
+            answered.append(job)
+        return answered
+
+    def _rows_of(self, job: _PredictJob, now: datetime) -> list[dict[str, Any]]:
+        answer: Answer = job.answer
+        event_time = job.decoded.event_time or now
+        return [
+            {
+                "prediction_id": prediction_id,
+                "predicted_at": now,
+                "event_time": event_time,
+                "model_version": answer.model_version,
+                "features": features,
+                "prediction": self._as_json(label),
+                "probability": probability,
+            }
+            for prediction_id, features, label, probability in zip(
+                answer.prediction_id,
+                job.decoded.features,
+                answer.prediction,
+                answer.probability,
+                strict=True,
+            )
+        ]
+
+    def _as_json(self, label: ClassLabel) -> str:
+        text = self._class_json.get(label)
+        if text is None:
+            text = self._class_json[label] = json.dumps(label)
+        return text
+
+    def _writing(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect().execution_options(write=True)
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+
+    def _checkpoint_sometimes(self, rows: int) -> None:
+        self._commits += 1
+        self._rows += rows
+        if self._commits >= CHECKPOINT_COMMITS or self._rows >= CHECKPOINT_ROWS:
+            # False = another process is writing: ask again after the next commit.
+            if checkpoint(self._engine):
+                self._commits = self._rows = 0
