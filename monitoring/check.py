@@ -1,0 +1,145 @@
+"""One check: read the window, write the report, measure performance, ask the policy, record it.
+
+`python -m monitoring.check` runs one now.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, insert, select
+from uuid_utils import uuid7
+
+from contracts.bundle import Bundle, load_bundle
+from contracts.database import make_engine, write_transaction
+from contracts.migrate import require_current
+from contracts.params import Monitoring, load_params
+from contracts.registry import champion
+from contracts.settings import Settings
+from contracts.tables import checks, outcomes, predictions, retrains
+from monitoring.performance import Performance, measure
+from monitoring.policy import Decision, Evidence, decide
+from monitoring.reports import write_report
+from monitoring.windows import count_rows, read_rows, read_scores
+
+
+class NoChampionError(LookupError):
+    """Nothing serves yet, so there is nothing to check."""
+
+    def __init__(self) -> None:
+        super().__init__("no champion yet; `python -m contracts.registry promote VERSION`")
+
+
+@dataclass(frozen=True)
+class Check:
+    """A recorded check and what it decided."""
+
+    check_id: str
+    decision: Decision
+    drift_share: float | None
+    performance: Performance
+    report: str | None
+
+
+def run_check(
+    engine: Engine, bundles: Path, reports: Path, params: Monitoring, now: datetime
+) -> Check:
+    """Check the window that ends now and record it; starts nothing.
+
+    Raises:
+        NoChampionError: nothing was ever promoted.
+        BundleError: the champion's bundle is damaged.
+        ReportError: the comparison failed.
+    """
+    with engine.connect() as connection:
+        current = champion(connection)
+        if current is None:
+            raise NoChampionError
+        bundle = load_bundle(bundles / current.version)
+        start = now - timedelta(days=params.window_days)
+        rows = count_rows(connection, start, now)
+        frame = read_rows(connection, start, now, params.max_rows)
+        performance = _performance(connection, bundle, params, now)
+        history = _history(connection, bundle)
+    check_id, name, findings = str(uuid7()), None, {}
+    if rows >= params.policy.min_rows:
+        name = f"check-{now:%Y%m%dT%H%M%S}-{check_id[-6:]}.html"
+        findings = write_report(bundle, frame, reports / name)
+    evidence = Evidence(now, rows, drift_share=findings.get("share"), performance=performance,
+                        **history)  # fmt: skip
+    check = Check(
+        check_id, decide(evidence, params.policy), evidence.drift_share, performance, name
+    )
+    _record(engine, check, evidence, bundle, start, findings)
+    return check
+
+
+def _performance(
+    connection: Connection, bundle: Bundle, params: Monitoring, now: datetime
+) -> Performance:
+    start = now - timedelta(days=params.performance_days)
+    scores = read_scores(connection, start, now, bundle.version, 10 * params.max_rows)
+    return measure(scores, bundle.schema.target.classes[-1])
+
+
+def _history(connection: Connection, bundle: Bundle) -> dict[str, Any]:
+    learned_until = datetime.fromisoformat(bundle.manifest["trained_until"])
+    labelled = (
+        select(func.count(outcomes.c.prediction_id.distinct()))
+        .join(predictions, predictions.c.prediction_id == outcomes.c.prediction_id)
+        .where(predictions.c.event_time > learned_until)
+    )
+    return {
+        "outcomes": connection.execute(labelled).scalar_one(),
+        "last_retrain": connection.execute(select(func.max(retrains.c.started_at))).scalar_one(),
+    }
+
+
+def _record(
+    engine: Engine,
+    check: Check,
+    evidence: Evidence,
+    bundle: Bundle,
+    start: datetime,
+    findings: dict[str, Any],
+) -> None:
+    detail = {"alarm": check.decision.alarm, "drift": findings,
+              "performance": asdict(check.performance)}  # fmt: skip
+    with write_transaction(engine) as connection:
+        connection.execute(
+            insert(checks).values(
+                check_id=check.check_id,
+                checked_at=evidence.now,
+                window_from=start,
+                window_to=evidence.now,
+                model_version=bundle.version,
+                rows=evidence.rows,
+                outcomes=evidence.outcomes,
+                drift_share=check.drift_share,
+                performance_t=check.performance.t,
+                decision=check.decision.action,
+                reason=check.decision.reason,
+                findings=json.dumps(detail),
+                report=check.report,
+            )
+        )
+
+
+def main() -> None:
+    argparse.ArgumentParser(prog="python -m monitoring.check", description=__doc__).parse_args()
+    settings = Settings()
+    engine = make_engine(settings.database_url)
+    require_current(engine)
+    params = load_params(settings.params_file).monitoring
+    check = run_check(engine, settings.bundles_dir, settings.reports_dir, params, datetime.now(UTC))
+    sys.stdout.write(f"{check.decision.action}: {check.decision.reason}\n")
+    if check.report:
+        sys.stdout.write(f"report: {settings.reports_dir / check.report}\n")
+
+
+if __name__ == "__main__":
+    main()

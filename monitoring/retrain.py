@@ -1,0 +1,226 @@
+"""A retrain: snapshot the outcomes, `dvc repro` in a working copy, gate, register, promote.
+
+`python -m monitoring.retrain --reason "..."` starts one now.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, Engine, insert, update
+from uuid_utils import uuid7
+
+from contracts.bundle import Bundle, BundleError, load_bundle
+from contracts.database import make_engine, write_transaction
+from contracts.migrate import require_current
+from contracts.params import Params, load_params
+from contracts.registry import champion, promote, register
+from contracts.settings import Settings
+from contracts.tables import retrains
+from monitoring import leases
+from monitoring.check import NoChampionError
+from monitoring.gate import Verdict, judge
+from monitoring.snapshot import NoOutcomesError, write_snapshot
+from monitoring.working_copy import CommandError, WorkingCopy, working_copy
+
+LEASE = "retrain"
+BUNDLE, HOLDOUT = Path("build/bundle"), Path("build/holdout.parquet")
+OUTCOMES = Path("data/outcomes")
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a retrain ended: promoted, rejected or failed."""
+
+    retrain_id: str
+    state: str
+    challenger: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What every step of one retrain needs."""
+
+    retrain_id: str
+    engine: Engine
+    settings: Settings
+    params: Params
+    clock: Clock
+    champion: Bundle
+    token: int
+
+
+def run_retrain(
+    engine: Engine,
+    settings: Settings,
+    params: Params,
+    clock: Clock,
+    *,
+    reason: str,
+    check_id: str | None = None,
+    stop: threading.Event | None = None,
+) -> Outcome:
+    """Run one retrain to its end; what it finds is in its row of `retrains` and in its log.
+
+    Args:
+        clock: tells the time, which need not be today's.
+        stop: when set, the retrain is given up and marked failed.
+
+    Raises:
+        NoChampionError: there is nothing to challenge.
+        LeaseTakenError: another retrain is running.
+    """
+    run = _start(engine, settings, params, clock, reason, check_id)
+    try:
+        outcome = _train_and_gate(run, stop or threading.Event())
+    except (CommandError, BundleError, NoOutcomesError, OSError) as error:
+        outcome = Outcome(run.retrain_id, "failed", None, str(error))
+        _note(run, state="failed", verdict=json.dumps({"error": str(error)}))
+    finally:
+        with write_transaction(engine) as connection:
+            leases.release(connection, LEASE, run.token, clock())
+    return outcome
+
+
+def _start(
+    engine: Engine,
+    settings: Settings,
+    params: Params,
+    clock: Clock,
+    reason: str,
+    check_id: str | None,
+) -> _Run:
+    retrain_id, now = str(uuid7()), clock()
+    holder = f"{platform.node()}:{os.getpid()}"
+    length = timedelta(minutes=params.monitoring.retrain.deadline_minutes)
+    with write_transaction(engine) as connection:
+        current = champion(connection)
+        if current is None:
+            raise NoChampionError
+        token = leases.take(connection, LEASE, holder, now, length)
+        _bury_interrupted(connection, now)
+        row = {"retrain_id": retrain_id, "check_id": check_id, "started_at": now,
+               "state": "started", "reason": reason, "champion_version": current.version,
+               "verdict": "{}"}  # fmt: skip
+        connection.execute(insert(retrains).values(row))
+    bundle = load_bundle(settings.bundles_dir / current.version)
+    return _Run(retrain_id, engine, settings, params, clock, bundle, token)
+
+
+def _train_and_gate(run: _Run, stop: threading.Event) -> Outcome:
+    work = run.settings.work_dir / run.retrain_id
+    with working_copy(run.settings.project_dir, work, work.with_suffix(".log"), stop) as copy:
+        _train(run, copy)
+        commit = copy.commit(
+            f"Retrain {run.retrain_id}", run.settings.project_dir.resolve(),
+            f"refs/retrains/{run.retrain_id}",
+        )  # fmt: skip
+        made = {"made_at": run.clock().isoformat(), "host": platform.node(), "commit": commit}
+        source = copy.directory / BUNDLE
+        version = register(run.engine, run.settings.bundles_dir, source, run.clock(), made)
+        _note(run, state="trained", challenger_version=version)
+        holdout = pd.read_parquet(copy.directory / HOLDOUT)
+    verdict = _judge(run, holdout)
+    return _conclude(run, version, verdict)
+
+
+def _train(run: _Run, copy: WorkingCopy) -> None:
+    """Add the snapshot as the only one (it holds every outcome so far) and run the pipeline."""
+    for old in (copy.directory / OUTCOMES).glob("*.parquet.dvc"):
+        old.unlink()
+    with run.engine.connect() as connection:
+        directory = copy.directory / OUTCOMES
+        snapshot = write_snapshot(connection, run.champion.schema, run.clock(), directory)
+    copy.run("dvc", "add", "--quiet", str(OUTCOMES / snapshot.name))
+    seconds = run.params.monitoring.retrain.deadline_minutes * 60
+    copy.run("dvc", "repro", deadline_seconds=seconds)
+
+
+def _judge(run: _Run, holdout: pd.DataFrame) -> Verdict:
+    """Gate on the held-out rows that the champion has not learned from either."""
+    schema = run.champion.schema
+    learned_until = datetime.fromisoformat(run.champion.manifest["trained_until"])
+    fresh = holdout[holdout[schema.timestamp] > learned_until].reset_index(drop=True)
+    target = (fresh[schema.target.name] == schema.target.classes[-1]).to_numpy().astype(np.int64)
+    return judge(
+        fresh[schema.timestamp],
+        target,
+        run.champion.model().probability_of(fresh).astype(float),
+        fresh.probability.to_numpy(float),
+        run.params.monitoring.gate,
+    )
+
+
+def _conclude(run: _Run, version: str, verdict: Verdict) -> Outcome:
+    """Promote, unless somebody else has changed the champion or taken over meanwhile."""
+    now = run.clock()
+    with write_transaction(run.engine) as connection:
+        current = champion(connection)
+        undisturbed = current is not None and current.version == run.champion.version
+        undisturbed = undisturbed and leases.holds(connection, LEASE, run.token)
+        state = "promoted" if verdict.promote and undisturbed else "rejected"
+        reason = verdict.reason if undisturbed else "the champion changed while this one trained"
+        if state == "promoted":
+            actor = f"retrain {run.retrain_id}"
+            promote(connection, version, actor=actor, reason=reason, now=now)
+        _update(connection, run, state=state, finished_at=now,
+                verdict=json.dumps({**asdict(verdict), "reason": reason}))  # fmt: skip
+    return Outcome(run.retrain_id, state, version, reason)
+
+
+def _bury_interrupted(connection: Connection, now: datetime) -> None:
+    """Whoever holds the lease is the only one alive: unfinished rows belong to dead processes."""
+    unfinished = retrains.c.state.in_(["started", "trained"])
+    values = {"state": "failed", "finished_at": now,
+              "verdict": json.dumps({"error": "interrupted: its process ended"})}  # fmt: skip
+    connection.execute(update(retrains).where(unfinished).values(values))
+
+
+def _note(run: _Run, **values: Any) -> None:
+    if values["state"] == "failed":
+        values["finished_at"] = run.clock()
+    with write_transaction(run.engine) as connection:
+        _update(connection, run, **values)
+
+
+def _update(connection: Connection, run: _Run, **values: Any) -> None:
+    mine = retrains.c.retrain_id == run.retrain_id
+    connection.execute(update(retrains).where(mine).values(values))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m monitoring.retrain", description=__doc__)
+    parser.add_argument("--reason", default="by hand", help="kept with the retrain")
+    arguments = parser.parse_args()
+    settings = Settings()
+    engine = make_engine(settings.database_url)
+    require_current(engine)
+    params = load_params(settings.params_file)
+    sys.stdout.write(f"retraining; the log grows in {settings.work_dir}\n")
+    try:
+        outcome = run_retrain(
+            engine, settings, params, lambda: datetime.now(UTC), reason=arguments.reason
+        )
+    except (NoChampionError, leases.LeaseTakenError) as error:
+        sys.exit(str(error))
+    sys.stdout.write(
+        f"{outcome.state}: {outcome.challenger or 'no challenger'}: {outcome.reason}\n"
+    )
+    sys.exit(outcome.state == "failed")
+
+
+if __name__ == "__main__":
+    main()

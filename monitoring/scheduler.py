@@ -1,0 +1,99 @@
+"""The scheduler process: runs a check on its schedule and, if that decides so, a retrain.
+
+`python -m monitoring.scheduler`. Its jobs live in memory; what they did lives in the database.
+"""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from datetime import UTC, datetime
+from types import FrameType
+
+from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.triggers.cron import CronTrigger
+from sqlalchemy import Engine
+
+from contracts.database import DatabaseUrlError, make_engine
+from contracts.migrate import DatabaseOutOfDateError, require_current
+from contracts.params import ParamsError, load_params
+from contracts.settings import Settings
+from monitoring.check import NoChampionError, run_check
+from monitoring.retrain import run_retrain
+
+MISFIRE_GRACE_SECONDS = 3600
+log = logging.getLogger("monitoring")
+
+
+def check_and_retrain(engine: Engine, settings: Settings, stop: threading.Event) -> None:
+    """One scheduled run; params are read each time, so that an edit needs no restart."""
+    params = load_params(settings.params_file)
+    now = datetime.now(UTC)
+    try:
+        check = run_check(
+            engine, settings.bundles_dir, settings.reports_dir, params.monitoring, now
+        )
+    except NoChampionError as error:
+        log.warning("check skipped: %s", error)
+        return
+    log.info("check %s: %s: %s", check.check_id, check.decision.action, check.decision.reason)
+    if check.decision.action == "retrain":
+        outcome = run_retrain(
+            engine,
+            settings,
+            params,
+            lambda: datetime.now(UTC),
+            reason=check.decision.reason,
+            check_id=check.check_id,
+            stop=stop,
+        )
+        log.info("retrain %s %s: %s", outcome.retrain_id, outcome.state, outcome.reason)
+
+
+def run(engine: Engine, settings: Settings) -> None:
+    """Block until SIGTERM or SIGINT; a job under way is given up, its retrain is marked failed."""
+    scheduler, stop = BlockingScheduler(timezone=UTC), threading.Event()
+    scheduler.add_job(
+        _guarded,
+        CronTrigger.from_crontab(load_params(settings.params_file).monitoring.schedule, UTC),
+        args=[engine, settings, stop],
+        coalesce=True,
+        max_instances=1,
+        misfire_grace_time=MISFIRE_GRACE_SECONDS,
+    )
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+        scheduler.shutdown(wait=False)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    log.info("checks run at %r (UTC)", load_params(settings.params_file).monitoring.schedule)
+    scheduler.start()
+
+
+def _guarded(engine: Engine, settings: Settings, stop: threading.Event) -> None:
+    """The job's border: whatever fails is logged, and the next run comes."""
+    try:
+        check_and_retrain(engine, settings, stop)
+    except Exception:
+        log.exception("the check failed; the next one runs on schedule")
+
+
+def main() -> None:
+    argparse.ArgumentParser(prog="python -m monitoring.scheduler", description=__doc__).parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    settings = Settings()
+    try:
+        engine = make_engine(settings.database_url)
+        require_current(engine)
+        load_params(settings.params_file)
+    except (DatabaseUrlError, DatabaseOutOfDateError, ParamsError) as error:
+        sys.exit(str(error))
+    run(engine, settings)
+
+
+if __name__ == "__main__":
+    main()
