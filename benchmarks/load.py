@@ -1,0 +1,55 @@
+"""wrk as a load generator: one POST body, fixed connections, figures as numbers."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+
+# Reports the latency histogram and every kind of error as one line of JSON.
+SCRIPT = """
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = [==[%s]==]
+function done(summary, latency)
+  local e = summary.errors
+  io.write(string.format('{"rps": %%f, "p50_ms": %%f, "p99_ms": %%f, "errors": %%d}\\n',
+    summary.requests / summary.duration * 1e6, latency:percentile(50) / 1e3,
+    latency:percentile(99) / 1e3, e.connect + e.read + e.write + e.status + e.timeout))
+end
+"""
+
+Figures = dict[str, float]
+
+
+def require_wrk() -> None:
+    """Make sure that wrk is there; as root on Debian it is installed, otherwise the remedy told."""
+    if shutil.which("wrk"):
+        return
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        print("installing wrk ...", flush=True)
+        subprocess.run(["apt-get", "update", "-qq"], check=False)
+        subprocess.run(["apt-get", "install", "-y", "-qq", "wrk"], check=False,
+                       stdout=subprocess.DEVNULL)  # fmt: skip
+    if not shutil.which("wrk"):
+        sys.exit("bench-serve needs wrk: `apt-get install wrk`, `brew install wrk`")
+
+
+def load(url: str, body: bytes, connections: int, seconds: int) -> Figures:
+    """Requests per second, latency in milliseconds, errors of any kind."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(SCRIPT % body.decode())
+        script.flush()
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script.name, url]
+        run = subprocess.run(command, check=True, capture_output=True, text=True)
+    figures: Figures = json.loads(run.stdout.strip().splitlines()[-1])
+    return {name: round(value, 3) for name, value in figures.items()}
+
+
+def free_port() -> int:
+    """A port of the loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,194 @@
+"""What `make run` does: train, register, then keep the service and the scheduler running.
+
+`python -m deploy.local`. Everything is on SQLite and in var/; Ctrl-C stops both processes.
+"""
+
+import argparse
+import http.client
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import SecretStr, ValidationError
+from sqlalchemy import Engine
+
+from contracts.database import DatabaseUrlError, make_engine, write_transaction
+from contracts.migrate import migrate
+from contracts.registry import champion, promote, register
+from contracts.settings import Settings
+
+BUNDLE = Path("build/bundle")
+READY_SECONDS = 60
+STOP_SECONDS = 15
+
+Processes = dict[str, "subprocess.Popen[bytes]"]
+
+
+class StackError(RuntimeError):
+    """The stack did not come up or did not stay up."""
+
+
+def train() -> None:
+    """`dvc repro` with this Python's tools; does nothing when nothing changed.
+
+    Raises:
+        StackError: a stage failed; its own output says why.
+    """
+    tools = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
+    try:
+        subprocess.run([f"{tools}/dvc", "repro"], check=True, env=environment)
+    except subprocess.CalledProcessError as error:
+        raise StackError(f"`dvc repro` ended with {error.returncode}; see above") from None
+
+
+def publish(engine: Engine, settings: Settings, now: datetime) -> tuple[str, str]:
+    """Register the trained bundle; the very first one becomes champion.
+
+    Returns:
+        The champion's version and that of the trained bundle.
+    """
+    version = register(engine, settings.bundles_dir, BUNDLE, now, {"made_at": now.isoformat()})
+    with write_transaction(engine) as connection:
+        current = champion(connection)
+        if current is None:
+            promote(connection, version, actor="make run", reason="the first bundle", now=now)
+    return (current.version if current else version), version
+
+
+@contextmanager
+def running(settings: Settings, *names: str) -> Iterator[Processes]:
+    """Start processes (`service`, `monitoring.scheduler`) and stop them at the end.
+
+    Each gets a session of its own, so that Ctrl-C reaches only this one, which then ends them in
+    order.
+    """
+    environment = {**os.environ, **as_environment(settings)}
+    processes: Processes = {}
+    try:
+        for name in names:
+            command = [sys.executable, "-m", name]
+            processes[name] = subprocess.Popen(command, env=environment, start_new_session=True)
+        yield processes
+    finally:
+        for process in processes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in processes.values():
+            _wait_or_kill(process)
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """Settings as the variables that give the same settings in another process."""
+    found = {}
+    for name, value in settings.model_dump().items():
+        if value is not None:
+            plain = value.get_secret_value() if hasattr(value, "get_secret_value") else value
+            found[f"PERENNIAL_{name.upper()}"] = str(plain)
+    return found
+
+
+def wait_until_ready(settings: Settings, processes: Processes) -> None:
+    """Return once /health/ready answers 200.
+
+    Raises:
+        StackError: a process ended, or READY_SECONDS passed.
+    """
+    end = time.monotonic() + READY_SECONDS
+    while not is_ready(settings):
+        ended = [name for name, process in processes.items() if process.poll() is not None]
+        if ended:
+            raise StackError(f"{ended[0]} ended; its last lines are above")
+        if time.monotonic() > end:
+            raise StackError(f"the service was not ready within {READY_SECONDS} s")
+        time.sleep(0.1)
+
+
+def is_ready(settings: Settings) -> bool:
+    """Whether a service with a champion answers at the settings' address."""
+    connection = http.client.HTTPConnection(settings.host, settings.port, timeout=2)
+    try:
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def _wait_or_kill(process: "subprocess.Popen[bytes]") -> None:
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _announce(settings: Settings, version: str, trained: str) -> None:
+    address = f"http://{settings.host}:{settings.port}"
+    token = settings.admin_token.get_secret_value() if settings.admin_token else ""
+    print(f"""
+Perennial is running. Champion: {version}
+  API docs     {address}/docs
+  Reports      {address}/reports
+  Metrics      {address}/metrics
+  Admin token  {token}  (for promote and rollback; set PERENNIAL_ADMIN_TOKEN to choose it)
+  A year of traffic in minutes: `make replay` in another terminal. Ctrl-C stops everything.""")
+    if trained != version:
+        print(
+            f"  build/bundle is {trained}; serve it: python -m contracts.registry promote {trained}"
+        )
+    sys.stdout.flush()
+
+
+def _stay(processes: Processes) -> None:
+    while True:
+        for name, process in processes.items():
+            if process.poll() is not None:
+                raise StackError(f"{name} ended with {process.returncode}; see above")
+        time.sleep(0.5)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def run(settings: Settings) -> None:
+    """Train, publish, start, announce; returns when it is interrupted.
+
+    Raises:
+        StackError: see above.
+    """
+    print("Training, where something changed (dvc repro) ...", flush=True)
+    train()
+    engine = make_engine(settings.database_url)
+    migrate(engine)
+    version, trained = publish(engine, settings, datetime.now(UTC))
+    with running(settings, "service", "monitoring.scheduler") as processes:
+        wait_until_ready(settings, processes)
+        _announce(settings, version, trained)
+        _stay(processes)
+
+
+def main() -> None:
+    argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__).parse_args()
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        settings = Settings()
+        if settings.admin_token is None:
+            settings = Settings(admin_token=SecretStr(secrets.token_urlsafe(16)))
+        run(settings)
+    except KeyboardInterrupt:
+        print("\nstopped")
+    except (StackError, DatabaseUrlError, ValidationError) as error:
+        sys.exit(f"make run: {error}")
+
+
+if __name__ == "__main__":
+    main()
