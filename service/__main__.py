@@ -13,6 +13,7 @@ from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.settings import Settings
 from service.app import create_app
+from service.sole_writer import SecondServiceError, hold_database
 
 LOGGING = {
     "version": 1,
@@ -24,6 +25,7 @@ LOGGING = {
         }
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {"alembic": {"level": "WARNING"}},
     "root": {"level": "INFO", "handlers": ["stderr"]},
 }
 
@@ -59,7 +61,7 @@ def _read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = [f"PERENNIAL_{e['loc'][0]!s}: {e['msg']}".upper() for e in error.errors()]
+        problems = [f"PERENNIAL_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
         sys.exit("settings cannot be used: " + "; ".join(problems))
 
 
@@ -68,8 +70,9 @@ def _check_database(settings: Settings) -> None:
     try:
         engine = make_engine(settings.database_url)
         require_current(engine)
-        engine.dispose()
-    except (DatabaseUrlError, DatabaseOutOfDateError) as error:
+        with hold_database(engine):
+            engine.dispose()
+    except (DatabaseUrlError, DatabaseOutOfDateError, SecondServiceError) as error:
         sys.exit(f"cannot start: {error}")
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", error)).strip().splitlines()[0]

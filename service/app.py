@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from sqlalchemy import Engine
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -14,10 +16,16 @@ from contracts.database import make_engine
 from contracts.migrate import require_current
 from contracts.settings import Settings
 from service.champion import ChampionWatcher, load_serving
+from service.decoder import InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
 from service.ledger import Ledger
 from service.metrics import Metrics
+from service.openapi import describe_api
+from service.parts import Parts
+from service.routes import health, models, outcomes, predictions, reports
 from service.routes.predict import PredictFront
+from service.sole_writer import hold_database
+from service.templates import make_templates
 
 
 def utc_now() -> datetime:
@@ -31,25 +39,75 @@ def create_app(
     clock: Callable[[], datetime] = utc_now,
     on_started: Callable[[], None] | None = None,
 ) -> PredictFront:
-    """Build the ASGI app; it touches database and bundles when its lifespan starts."""
-    engine = engine or make_engine(settings.database_url)
+    """Build the ASGI app; it touches database and bundles when its lifespan starts.
+
+    Args:
+        engine: instead of the one that the settings name.
+        on_started: called once everything that start-up makes is in memory.
+    """
+    parts = _make_parts(settings, engine or make_engine(settings.database_url), clock)
+    app = FastAPI(title="Perennial", lifespan=partial(_lifespan, parts, on_started))
+    app.state.parts = parts
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    for module in (outcomes, predictions, models, reports, health):
+        app.include_router(module.router)
+    for known in KNOWN:
+        app.add_exception_handler(known, _answer_known)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.openapi = _openapi_of(app, parts)  # type: ignore[method-assign]  # FastAPI's documented way
+    return PredictFront(app, parts.watcher, parts.ledger, parts.metrics, settings.max_body_bytes)
+
+
+def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime]) -> Parts:
     metrics = Metrics()
-    ledger = Ledger(engine, metrics, clock)
     load = partial(load_serving, settings.bundles_dir, max_rows=settings.max_rows)
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
+    ledger = Ledger(engine, metrics, clock)
+    return Parts(settings, engine, metrics, ledger, watcher, clock, make_templates())
 
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await asyncio.to_thread(require_current, engine)
-        await asyncio.to_thread(watcher.start)
-        ledger.start()
+
+@asynccontextmanager
+async def _lifespan(
+    parts: Parts, on_started: Callable[[], None] | None, _app: FastAPI
+) -> AsyncIterator[None]:
+    await asyncio.to_thread(require_current, parts.engine)
+    with hold_database(parts.engine):
+        await asyncio.to_thread(parts.watcher.start)
+        parts.ledger.start()
         if on_started is not None:
             on_started()
         yield
-        await asyncio.to_thread(watcher.stop)
-        await asyncio.to_thread(ledger.stop)
-        engine.dispose()
+        await asyncio.to_thread(parts.watcher.stop)
+        await parts.ledger.stop()
+        parts.engine.dispose()
 
-    app = FastAPI(title="Perennial", lifespan=lifespan)
-    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    return PredictFront(app, watcher, ledger, metrics, settings.max_body_bytes)
+
+def _openapi_of(app: FastAPI, parts: Parts) -> Callable[[], dict[str, Any]]:
+    """A function that describes the API as the current champion has it; one entry is kept."""
+    kept: dict[str | None, dict[str, Any]] = {}
+
+    def openapi() -> dict[str, Any]:
+        serving = parts.watcher.serving
+        version = serving.version if serving else None
+        if version not in kept:
+            kept.clear()
+            kept[version] = describe_api(app, serving.schema if serving else None, version)
+        return kept[version]
+
+    return openapi
+
+
+async def _answer_known(request: Request, error: Exception) -> Response:
+    status, kind, headers, body = answer_error(error)
+    request.app.state.parts.metrics.errors.labels(kind).inc()
+    return Response(body, status, headers, media_type="application/json")
+
+
+async def _answer_invalid(request: Request, error: Exception) -> Response:
+    """FastAPI's own refusals in the form of ours; its echo of the input may not be valid JSON."""
+    problems = [Problem(None, None, "the request is invalid", "see /docs")]
+    if isinstance(error, RequestValidationError):
+        problems = [
+            Problem(None, str(one["loc"][-1]), one["msg"], "see /docs") for one in error.errors()
+        ]
+    return await _answer_known(request, InvalidRequestError(problems))

@@ -17,6 +17,7 @@ from contracts.schema import MAGNITUDE_LIMIT, MISSING_CATEGORY, Feature, Feature
 MAX_PROBLEMS = 100
 MAX_TEXT = 1000
 SHOWN_CATEGORIES = 20
+MOMENT = "ISO 8601 with a time zone, like 2013-04-01T12:00:00Z"
 TOP_LEVEL = frozenset({"features", "instances", "event_time"})
 FORMS = (
     '{"features": [value, ...]} in schema order, {"features": {name: value}} '
@@ -278,19 +279,29 @@ def _is_unicode(value: str) -> bool:
     return True
 
 
-def _event_time(value: object) -> datetime:
-    allowed = "ISO 8601 with a time zone, like 2013-04-01T12:00:00Z"
-    if not isinstance(value, str):
-        raise _invalid(None, "event_time", f"is {_name_of(value)}", allowed)
+def parse_moment(text: str) -> datetime:
+    """A moment in UTC from ISO 8601 text.
+
+    Raises:
+        ValueError: it says what is wrong.
+    """
     try:
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
-            raise _invalid(None, "event_time", "has no time zone", allowed)
-        return moment.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        if isinstance(error, InvalidRequestError):
-            raise
-        raise _invalid(None, "event_time", "is not a moment in time", allowed) from None
+        moment = datetime.fromisoformat(text)
+        utc = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("is not a moment in time") from None
+    if moment.tzinfo is None:
+        raise ValueError("has no time zone")
+    return utc
+
+
+def _event_time(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise _invalid(None, "event_time", f"is {_name_of(value)}", MOMENT)
+    try:
+        return parse_moment(value)
+    except ValueError as error:
+        raise _invalid(None, "event_time", str(error), MOMENT) from None
 
 
 def _parse_again(body: bytes) -> object:
@@ -306,9 +317,7 @@ def _parse_again(body: bytes) -> object:
     raise _invalid(None, None, problem, FORMS)
 
 
-def _invalid(
-    row: int | None, field: str | None, problem: str, allowed: str
-) -> InvalidRequestError:
+def _invalid(row: int | None, field: str | None, problem: str, allowed: str) -> InvalidRequestError:
     return InvalidRequestError([Problem(row, field, problem, allowed)])
 
 

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import msgspec
+from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.registry import NothingToRollBackError, UnknownVersionError
 from service.champion import NoChampionError
@@ -10,6 +11,7 @@ from service.decoder import InvalidRequestError, Problem
 from service.groups import QueueFullError
 from service.ledger import LedgerUnavailableError
 from service.predictor import NotFiniteError
+from service.queries import UnknownPredictionError
 
 
 class TooLargeError(ValueError):
@@ -40,13 +42,16 @@ _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     LedgerUnavailableError: (503, "ledger_unavailable", _RETRY),
     UnknownVersionError: (404, "unknown_version", {}),
     NothingToRollBackError: (409, "nothing_to_roll_back", {}),
+    UnknownPredictionError: (404, "unknown_prediction", {}),
+    SQLAlchemyError: (503, "database", _RETRY),  # of a read; the ledger has its own
 }
 KNOWN = tuple(_ANSWERS)
 
 
 def answer_error(error: Exception) -> ErrorAnswer:
     """The HTTP answer for an exception of KNOWN."""
-    status, kind, headers = _ANSWERS[type(error)]
+    known = next(one for one in type(error).__mro__ if one in _ANSWERS)
+    status, kind, headers = _ANSWERS[known]
     return ErrorAnswer(status, kind, headers, msgspec.json.encode({"detail": _detail(error)}))
 
 
@@ -55,4 +60,6 @@ def _detail(error: Exception) -> Any:
         return error.problems
     if isinstance(error, NotFiniteError):
         return [Problem(error.row, None, str(error), "values nearer to those seen in training")]
+    if isinstance(error, SQLAlchemyError):  # its text may hold statements and addresses
+        return "the database cannot be read now; try again"
     return str(error)

@@ -5,6 +5,7 @@ One thread, no timer: a lone job waits for nobody. The ledger says how a group i
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Thread
@@ -25,14 +26,14 @@ class Job:
 
     __slots__ = ("answer", "future", "key", "rows")
 
-    def __init__(self, key: object, rows: int, future: "asyncio.Future[Any]") -> None:
+    def __init__(self, key: object, rows: int, future: "asyncio.Future[Any] | None") -> None:
         self.key = key
         self.rows = rows
         self.future = future
         self.answer: Any = None  # set by the worker: a value, or an exception to raise
 
 
-_STOP = object()
+_STOP = Job(object(), 0, None)
 
 
 class GroupWorker:
@@ -56,10 +57,13 @@ class GroupWorker:
         self._group_rows = group_rows
         self._queue_rows = queue_rows
         self._queue_jobs = queue_jobs
-        self._queue: SimpleQueue[Job] = SimpleQueue()
-        self._held: Job | None = None  # taken from the queue, but the next group's
-        # The loop only writes the first, the thread only the second: no lock is needed.
+        # One hand-over per turn of the loop, not per request: each one may cost a thread switch.
+        self._batch: list[Job] = []
+        self._queue: SimpleQueue[list[Job]] = SimpleQueue()
+        self._taken: deque[Job] = deque()  # from the queue, not yet in a group
+        # The loop only writes the first of each, the thread the second: no lock is needed.
         self._rows_in = self._rows_out = 0
+        self._jobs_in = self._jobs_out = 0
         self._stopped = False
         self._thread = Thread(target=self._run, name="ledger", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -83,24 +87,34 @@ class GroupWorker:
             QueueFullError: nothing was queued.
         """
         if (
-            self._stopped
+            self._loop is None
+            or self._stopped
             or self.rows_waiting + job.rows > self._queue_rows
-            or self._queue.qsize() >= self._queue_jobs
+            or self._jobs_in - self._jobs_out >= self._queue_jobs
         ):
             raise QueueFullError
         self._rows_in += job.rows
-        self._queue.put(job)
+        self._jobs_in += 1
+        if not self._batch:
+            self._loop.call_soon(self._hand_over)
+        self._batch.append(job)
 
-    def stop(self) -> None:
-        """Write what is queued, then end the thread; blocks until then."""
+    async def stop(self) -> None:
+        """Write what is queued, then end the thread."""
         self._stopped = True
-        self._queue.put(Job(_STOP, 0, None))  # type: ignore[arg-type]  # nobody waits for it
-        self._thread.join()
+        self._batch.append(_STOP)
+        self._hand_over()
+        await asyncio.to_thread(self._thread.join)
+
+    def _hand_over(self) -> None:
+        if self._batch:
+            batch, self._batch = self._batch, []
+            self._queue.put(batch)
 
     def _run(self) -> None:
         while True:
             group = self._take()
-            if group[0].key is _STOP:
+            if group[0] is _STOP:
                 return
             try:
                 self._write(group)
@@ -109,19 +123,21 @@ class GroupWorker:
                 for job in group:
                     job.answer = error
             self._rows_out += sum(job.rows for job in group)
+            self._jobs_out += len(group)
             self._deliver(group)
 
     def _take(self) -> list[Job]:
-        first = self._held or self._queue.get()
-        self._held = None
-        group, rows = [first], first.rows
-        while rows < self._group_rows and not self._queue.empty():
-            job = self._queue.get()
-            if job.key is not first.key:
-                self._held = job
-                break
-            group.append(job)
-            rows += job.rows
+        """Wait for a job, then take all that wait with it and may share its group."""
+        taken = self._taken
+        if not taken:
+            taken.extend(self._queue.get())
+        while not self._queue.empty():
+            taken.extend(self._queue.get())
+        group = [taken.popleft()]
+        rows = group[0].rows
+        while taken and rows < self._group_rows and taken[0].key is group[0].key:
+            group.append(taken.popleft())
+            rows += group[-1].rows
         return group
 
     def _deliver(self, group: list[Job]) -> None:
@@ -132,7 +148,7 @@ class GroupWorker:
 
 def _resolve(group: list[Job]) -> None:
     for job in group:
-        if job.future.done():  # the client went away
+        if job.future is None or job.future.done():  # done: the client went away
             continue
         if isinstance(job.answer, BaseException):
             job.future.set_exception(job.answer)

@@ -6,21 +6,22 @@ An answer leaves after its rows are on disk, or not at all (docs/adr/0003).
 import asyncio
 import json
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils import uuid7
 
 from contracts.database import checkpoint
 from contracts.params import ClassLabel
-from contracts.tables import predictions
 from service.decoder import Decoded
 from service.groups import GroupWorker, Job
+from service.insert import Row, commit_for
 from service.metrics import Metrics
 from service.predictor import NotFiniteError, Predictor
 
@@ -75,6 +76,7 @@ class Ledger:
         self._engine = engine
         self._metrics = metrics
         self._clock = clock
+        self._commit = commit_for(engine)
         self._worker = GroupWorker(self._write, **limits)
         self._connection: Connection | None = None
         self._commits = self._rows = 0  # since the last checkpoint
@@ -89,11 +91,11 @@ class Ledger:
         """Start the thread; only inside the event loop that will ask."""
         self._worker.start(asyncio.get_running_loop())
 
-    def stop(self) -> None:
-        """Write what is queued and end; blocks."""
-        self._worker.stop()
+    async def stop(self) -> None:
+        """Write what is queued and end."""
+        await self._worker.stop()
         self._disconnect()
-        checkpoint(self._engine)
+        await asyncio.to_thread(checkpoint, self._engine)
 
     def predict(self, predictor: Predictor, decoded: Decoded) -> "asyncio.Future[Answer]":
         """Predict the rows; the future is done once they are on disk.
@@ -121,7 +123,7 @@ class Ledger:
                 self._run_task(group[0])
             else:
                 self._answer([job for job in group if isinstance(job, _PredictJob)])
-        except SQLAlchemyError:
+        except (SQLAlchemyError, sqlite3.Error):
             log.exception("a group of %d requests could not be written", len(group))
             self._metrics.errors.labels("ledger").inc()
             self._disconnect()  # whatever state it is in, the next group starts afresh
@@ -141,15 +143,13 @@ class Ledger:
         predictor: Predictor = group[0].key  # type: ignore[assignment]  # one key per group
         group = self._predict(predictor, group)
         now = self._clock()
-        rows: list[dict[str, Any]] = []
+        rows: list[Row] = []
         for job in group:
             rows += self._rows_of(job, now)
         if not rows:
             return
         started = time.perf_counter()
-        connection = self._writing()
-        with connection.begin():
-            connection.execute(insert(predictions), rows)
+        self._commit(self._writing(), rows)
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
         self._metrics.group_rows.observe(len(rows))
         self._metrics.count_predictions(
@@ -176,19 +176,12 @@ class Ledger:
             answered.append(job)
         return answered
 
-    def _rows_of(self, job: _PredictJob, now: datetime) -> list[dict[str, Any]]:
+    def _rows_of(self, job: _PredictJob, now: datetime) -> list[Row]:
         answer: Answer = job.answer
         event_time = job.decoded.event_time or now
+        version, as_json = answer.model_version, self._as_json
         return [
-            {
-                "prediction_id": prediction_id,
-                "predicted_at": now,
-                "event_time": event_time,
-                "model_version": answer.model_version,
-                "features": features,
-                "prediction": self._as_json(label),
-                "probability": probability,
-            }
+            (prediction_id, now, event_time, version, features, as_json(label), probability)
             for prediction_id, features, label, probability in zip(
                 answer.prediction_id,
                 job.decoded.features,

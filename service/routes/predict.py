@@ -54,40 +54,35 @@ class PredictFront:
         started = time.perf_counter()
         method = scope["method"]
         if method != "POST":
-            status, body, headers = _method_not_allowed()
+            status, body, extra = 405, b'{"detail":"Method Not Allowed"}', {"Allow": "POST"}
         else:
             try:
-                status, body, headers = await self._answer(scope, receive)
+                status, body, extra = await self._answer(scope, receive)
             except ClientGoneError:
                 return
-        start = {"type": "http.response.start", "status": status, "headers": headers}
-        await send(start)
-        await send({"type": "http.response.body", "body": body})
+        await _send(send, status, body, extra)
         # Only POST is a route here; other methods must not become labels of their own.
         label = method if method == "POST" else "other"
         self._metrics.count_request(PATH, label, status, time.perf_counter() - started)
 
-    async def _answer(
-        self, scope: Scope, receive: Receive
-    ) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, dict[str, str]]:
         try:
             serving = self._watcher.require()
             body = await read_body(scope, receive, self._max_body_bytes)
             decoded = await _decode(serving.decoder, body)
-            answer = self._encode(await self._ledger.predict(serving.predictor, decoded))
+            answer = await self._ledger.predict(serving.predictor, decoded)
+            return 200, self._encode(answer), {}
         except KNOWN as error:
-            status, kind, extra, answer = answer_error(error)
+            status, kind, extra, text = answer_error(error)
             self._metrics.errors.labels(kind).inc()
-            return status, answer, _headers(answer, extra)
+            return status, text, extra
         except ClientGoneError:
             raise
         # Border: a fault of ours is logged, counted and told, not a torn connection.
         except Exception:
             log.exception("a prediction failed")
             self._metrics.errors.labels("internal").inc()
-            answer = b'{"detail":"internal error; the log has it"}'
-            return 500, answer, _headers(answer, {})
-        return 200, answer, _headers(answer, {})
+            return 500, b'{"detail":"internal error; the log has it"}', {}
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -100,12 +95,34 @@ class PredictFront:
             await send(message)
 
         try:
-            await self._app(scope, receive, watch)
+            await self._app(scope, await self._limited(scope, receive), watch)
+        except TooLargeError as error:
+            status, kind, extra, answer = answer_error(error)
+            self._metrics.errors.labels(kind).inc()
+            await _send(send, status, answer, extra)
+        except ClientGoneError:
+            return
         finally:
             route = getattr(scope.get("route"), "path", None)
             method = scope["method"] if route else "other"
             seconds = time.perf_counter() - started
             self._metrics.count_request(route or "other", method, status, seconds)
+
+    async def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        """Read the body under the limit that /predict has, and hand it on in one piece."""
+        if scope["method"] in ("GET", "HEAD"):
+            return receive
+        body: bytes | None = await read_body(scope, receive, self._max_body_bytes)
+
+        async def replay() -> Message:
+            nonlocal body
+            if body is None:
+                return await receive()
+            message = {"type": "http.request", "body": body, "more_body": False}
+            body = None
+            return message
+
+        return replay
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
@@ -148,14 +165,12 @@ async def _decode(decoder: Decoder, body: bytes) -> Decoded:
     return await asyncio.to_thread(decoder.decode, body)
 
 
-def _method_not_allowed() -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-    body = b'{"detail":"Method Not Allowed"}'
-    return 405, body, _headers(body, {"Allow": "POST"})
-
-
-def _headers(body: bytes, extra: dict[str, str]) -> list[tuple[bytes, bytes]]:
+async def _send(send: Send, status: int, body: bytes, extra: dict[str, str]) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
     ]
-    return headers + [(name.lower().encode(), value.encode()) for name, value in extra.items()]
+    if extra:
+        headers += [(name.lower().encode(), value.encode()) for name, value in extra.items()]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,49 @@
+"""What routes are given: the parts that create_app put together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import Depends, Request, Response
+from jinja2 import Environment
+from sqlalchemy import Engine
+
+from contracts.settings import Settings
+from service.champion import ChampionWatcher
+from service.ledger import Ledger
+from service.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Parts:
+    settings: Settings
+    engine: Engine
+    metrics: Metrics
+    ledger: Ledger
+    watcher: ChampionWatcher
+    clock: Callable[[], datetime]
+    templates: Environment
+
+
+def get_parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+PartsDep = Annotated[Parts, Depends(get_parts)]
+
+# Our own pages run no script and load nothing from elsewhere.
+_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'"
+
+
+def json_response(content: Any, status: int = 200) -> Response:
+    """JSON from dicts, dataclasses and datetimes."""
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
+
+
+def page_response(parts: Parts, template: str, **values: Any) -> Response:
+    """A page from service/pages."""
+    html = parts.templates.get_template(template).render(**values)
+    return Response(html, media_type="text/html", headers={"Content-Security-Policy": _PAGE_POLICY})

@@ -1,0 +1,88 @@
+"""What the pages read; nothing here writes."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, select
+
+from contracts.registry import champion, versions
+from contracts.tables import checks, outcomes, predictions, retrains, stage_changes
+
+SHOWN_ROWS = 200
+
+
+class UnknownPredictionError(LookupError):
+    """No prediction has this id."""
+
+    def __init__(self, prediction_id: str) -> None:
+        super().__init__(f"no prediction has the id {prediction_id[:36]!r}")
+
+
+def find_prediction(connection: Connection, prediction_id: str) -> dict[str, Any]:
+    """A logged row with every outcome that it got, oldest first; `outcome` is the one that counts.
+
+    Raises:
+        UnknownPredictionError: nothing was answered under this id.
+    """
+    if not (prediction_id.isascii() and prediction_id.isprintable()):
+        raise UnknownPredictionError(ascii(prediction_id))
+    query = select(predictions).where(predictions.c.prediction_id == prediction_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise UnknownPredictionError(prediction_id)
+    history = [_outcome(one) for one in _history(connection, prediction_id)]
+    return {
+        **row._asdict(),
+        "features": json.loads(row.features),
+        "prediction": json.loads(row.prediction),
+        "outcome": history[-1]["outcome"] if history else None,
+        "outcomes": history,
+    }
+
+
+def list_models(connection: Connection) -> dict[str, Any]:
+    """Every registered version, newest first, and who was champion when."""
+    current = champion(connection)
+    name = current.version if current else None
+    return {
+        "champion": name,
+        "versions": [
+            {
+                **row._asdict(),
+                "metrics": json.loads(row.metrics),
+                "made": json.loads(row.made),
+                "champion": row.version == name,
+            }
+            for row in versions(connection)
+        ],
+        "stage_changes": [row._asdict() for row in _newest(connection, stage_changes, "change_id")],
+    }
+
+
+def list_checks(connection: Connection) -> list[Row[Any]]:
+    return _newest(connection, checks, "checked_at")
+
+
+def list_retrains(connection: Connection) -> list[dict[str, Any]]:
+    """Retrains, newest first, with the gate's figures parsed."""
+    rows = _newest(connection, retrains, "started_at")
+    return [{**row._asdict(), "verdict": json.loads(row.verdict)} for row in rows]
+
+
+def _newest(connection: Connection, table: Table, column: str) -> list[Row[Any]]:
+    query = select(table).order_by(table.c[column].desc()).limit(SHOWN_ROWS)
+    return list(connection.execute(query))
+
+
+def _history(connection: Connection, prediction_id: str) -> list[Row[Any]]:
+    query = select(outcomes).where(outcomes.c.prediction_id == prediction_id)
+    return list(connection.execute(query.order_by(outcomes.c.outcome_id)))
+
+
+def _outcome(row: Row[Any]) -> dict[str, str | datetime | Any]:
+    return {
+        "outcome": json.loads(row.outcome),
+        "observed_at": row.observed_at,
+        "recorded_at": row.recorded_at,
+    }

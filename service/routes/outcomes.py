@@ -1,0 +1,114 @@
+"""POST /outcomes: true labels arrive, one or many, as often as the sender likes."""
+
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    model_validator,
+)
+from pydantic import Field as PydanticField
+
+from contracts.params import ClassLabel
+from service.decoder import MAX_PROBLEMS, MOMENT, InvalidRequestError, Problem, parse_moment
+from service.outcomes import Outcome, Result, record_outcomes
+from service.parts import Parts, PartsDep, json_response
+
+router = APIRouter()
+
+
+def _moment(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("is not text")
+    return parse_moment(value)
+
+
+class OutcomeBody(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    prediction_id: str
+    outcome: Any
+    observed_at: Annotated[datetime, PlainValidator(_moment)] | None = None
+
+
+class OutcomesBody(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    outcomes: Annotated[list[OutcomeBody], PydanticField(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_is_a_list_of_one(cls, body: Any) -> Any:
+        single = isinstance(body, dict) and "prediction_id" in body and "outcomes" not in body
+        return {"outcomes": [body]} if single else body
+
+
+@router.post(
+    "/outcomes",
+    summary="Record true labels",
+    description="Repeating is harmless; another value for the same prediction is a correction.",
+)
+async def post_outcomes(request: Request, parts: PartsDep) -> Response:
+    classes = parts.watcher.require().schema.target.classes
+    outcomes = _parse(await request.body(), classes, parts.settings.max_rows)
+    results = await parts.ledger.run(partial(record_outcomes, given=outcomes, now=parts.clock()))
+    _count(parts, results)
+    return json_response({"results": results}, _status(results))
+
+
+def _parse(body: bytes, classes: tuple[ClassLabel, ...], max_rows: int) -> list[Outcome]:
+    allowed = {
+        "prediction_id": "an id that /predict gave",
+        "outcome": f"one of {', '.join(map(repr, classes))}",
+        "observed_at": f"{MOMENT}; now if absent",
+    }
+    try:
+        rows = OutcomesBody.model_validate_json(body).outcomes
+    except ValidationError as error:
+        details = error.errors(include_input=False, include_url=False)[:MAX_PROBLEMS]
+        problems = [_problem(one["loc"], one["msg"], allowed) for one in details]
+        raise InvalidRequestError(problems) from None
+    if len(rows) > max_rows:
+        problem = Problem(None, "outcomes", f"has {len(rows)} rows", f"at most {max_rows}")
+        raise InvalidRequestError([problem])
+    _require_classes(rows, classes, allowed["outcome"])
+    return [Outcome(row.prediction_id, row.outcome, row.observed_at) for row in rows]
+
+
+def _require_classes(
+    rows: list[OutcomeBody], classes: tuple[ClassLabel, ...], allowed: str
+) -> None:
+    problems = [
+        Problem(index, "outcome", "is not a class of the target", allowed)
+        for index, row in enumerate(rows)
+        if not _is_class(row.outcome, classes)
+    ]
+    if problems:
+        raise InvalidRequestError(problems[:MAX_PROBLEMS])
+
+
+def _is_class(value: object, classes: tuple[ClassLabel, ...]) -> bool:
+    """Equal in type too: true is not 1."""
+    return any(type(value) is type(one) and value == one for one in classes)
+
+
+def _problem(loc: tuple[int | str, ...], message: str, allowed: dict[str, str]) -> Problem:
+    row = next((part for part in loc if isinstance(part, int)), None)
+    field = str(loc[-1]) if loc and isinstance(loc[-1], str) else "outcomes"
+    form = '{"outcomes": [{"prediction_id", "outcome", "observed_at"}, ...]} or one such object'
+    safe = field[:100].encode("utf-8", "backslashreplace").decode()
+    return Problem(row, safe, message, allowed.get(field, form))
+
+
+def _count(parts: Parts, results: list[Result]) -> None:
+    for result in results:
+        parts.metrics.outcomes.labels(result.status).inc()
+
+
+def _status(results: list[Result]) -> int:
+    codes = {result.code for result in results}
+    return codes.pop() if len(codes) == 1 else 207

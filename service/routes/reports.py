@@ -1,0 +1,87 @@
+"""/reports: what monitoring found, as a page and as the files that it wrote."""
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fastapi import APIRouter, HTTPException, Response
+
+from service.parts import PartsDep, page_response
+from service.queries import list_checks, list_retrains
+
+router = APIRouter()
+
+MEDIA_TYPES = {".html": "text/html; charset=utf-8", ".png": "image/png"}
+_NAME = re.compile(r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")
+# Reports hold text from requests, unescaped by the tool that renders them: their scripts may
+# draw, but belong to no origin and reach no network.
+_SANDBOX = (
+    "sandbox allow-scripts; default-src 'none'; "
+    "script-src 'unsafe-inline' 'unsafe-eval' blob: data:; style-src 'unsafe-inline'; "
+    "img-src data: blob: 'self'; font-src data:"
+)
+
+
+@dataclass(frozen=True)
+class ReportFile:
+    name: str
+    written_at: datetime
+    kilobytes: int
+
+
+@router.get("/", include_in_schema=False)
+def get_home(parts: PartsDep) -> Response:
+    serving = parts.watcher.serving
+    return page_response(parts, "home.html", version=serving.version if serving else None)
+
+
+@router.get("/reports", summary="Page of checks, retrains and reports")
+def get_reports(parts: PartsDep) -> Response:
+    files = list_reports(parts.settings.reports_dir)
+    with parts.engine.connect() as connection:
+        checks, retrains = list_checks(connection), list_retrains(connection)
+    names = {file.name for file in files}
+    return page_response(
+        parts, "reports.html", files=files, names=names, checks=checks, retrains=retrains
+    )
+
+
+@router.get("/reports/{name}", summary="One report")
+def get_report(name: str, parts: PartsDep) -> Response:
+    content = read_report(parts.settings.reports_dir, name)
+    if content is None:
+        raise HTTPException(404, "no such report; /reports lists all")
+    headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": _SANDBOX}
+    return Response(content, media_type=MEDIA_TYPES[Path(name).suffix], headers=headers)
+
+
+def list_reports(directory: Path) -> list[ReportFile]:
+    """Files that can be opened, newest first; none if the directory does not exist."""
+    if not directory.is_dir():
+        return []
+    found = []
+    for entry in os.scandir(directory):
+        if _is_report(entry.name) and entry.is_file(follow_symlinks=False):
+            facts = entry.stat(follow_symlinks=False)
+            moment = datetime.fromtimestamp(facts.st_mtime, UTC)
+            found.append(ReportFile(entry.name, moment, facts.st_size // 1024))
+    return sorted(found, key=lambda file: file.written_at, reverse=True)
+
+
+def read_report(directory: Path, name: str) -> bytes | None:
+    """The bytes of a regular file directly in `directory`; None for anything else."""
+    if not _is_report(name):
+        return None
+    try:
+        descriptor = os.open(directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with open(descriptor, "rb") as file:
+        return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+
+
+def _is_report(name: str) -> bool:
+    return bool(_NAME.match(name)) and Path(name).suffix in MEDIA_TYPES

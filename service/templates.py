@@ -1,0 +1,37 @@
+"""The templates of service/pages and the few filters that they use."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+BRIEF = 160
+
+
+def make_templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters.update(minute=_minute, figure=_figure, brief=_brief)
+    return environment
+
+
+def _minute(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M}"
+
+
+def _figure(value: float | None) -> str:
+    return "not judged" if value is None else f"{value:.2f}"
+
+
+def _brief(verdict: Mapping[str, object]) -> str:
+    """The first figures of a gate's verdict on one line."""
+    shown = ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in verdict.items()
+        if isinstance(value, str | int | float)
+    )
+    return shown if len(shown) <= BRIEF else shown[:BRIEF] + "..."
