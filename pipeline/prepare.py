@@ -86,7 +86,7 @@ def _as_text(value: object) -> str | None:
 
 
 def _classes(column: pd.Series, data: Data) -> pd.Series:
-    strange = sorted(set(column.unique()) - set(data.classes))
+    strange = sorted(set(column.unique().tolist()) - set(data.classes))
     if strange:
         raise DatasetError(f"{data.target}: {strange[:5]} are none of data.classes {data.classes}")
     return column.astype(int) if all(isinstance(c, int) for c in data.classes) else column

@@ -1,0 +1,104 @@
+"""A bundle is whole and unaltered, or it is refused before anything in it is parsed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from contracts.bundle import FILES, BundleError, copy_bundle, load_bundle, save_bundle
+
+FACTS = {"trained_from": "2013-01-01T00:00:00+00:00", "trained_until": "2013-02-01T00:00:00+00:00"}
+CONTENT = {name: name.encode() for name in FILES}
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    save_bundle(tmp_path / "bundle", CONTENT, FACTS)
+    return tmp_path / "bundle"
+
+
+def test_load_gives_back_what_was_saved(saved: Path) -> None:
+    bundle = load_bundle(saved)
+
+    assert bundle.files == CONTENT
+    assert bundle.manifest["trained_from"] == FACTS["trained_from"]
+
+
+def test_same_content_gives_the_same_version(tmp_path: Path, saved: Path) -> None:
+    again = save_bundle(tmp_path / "again", CONTENT, FACTS)
+
+    assert again == load_bundle(saved).version
+
+
+def test_any_other_byte_gives_another_version(tmp_path: Path, saved: Path) -> None:
+    other = save_bundle(tmp_path / "other", {**CONTENT, "model_card.md": b"!"}, FACTS)
+
+    assert other != load_bundle(saved).version
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_altered_file_is_refused(saved: Path, name: str) -> None:
+    (saved / name).write_bytes(b"altered")
+
+    with pytest.raises(BundleError, match=f"{name} in .* was altered"):
+        load_bundle(saved)
+
+
+@pytest.mark.parametrize("name", [*sorted(FILES), "manifest.json"])
+def test_missing_file_is_named(saved: Path, name: str) -> None:
+    (saved / name).unlink()
+
+    with pytest.raises(BundleError, match=f"{name} is missing"):
+        load_bundle(saved)
+
+
+def test_extra_file_is_refused(saved: Path) -> None:
+    (saved / "model.pkl").write_bytes(b"")
+
+    with pytest.raises(BundleError, match="model.pkl does not belong"):
+        load_bundle(saved)
+
+
+def test_link_is_refused(tmp_path: Path, saved: Path) -> None:
+    outside = tmp_path / "outside.onnx"
+    (saved / "model.onnx").rename(outside)
+    (saved / "model.onnx").symlink_to(outside)
+
+    with pytest.raises(BundleError, match=r"model\.onnx does not belong"):
+        load_bundle(saved)
+
+
+@pytest.mark.parametrize("manifest", [b"", b"[]", b'{"format": 1}', b'{"format": 9, "files": {}}'])
+def test_strange_manifest_is_refused(saved: Path, manifest: bytes) -> None:
+    (saved / "manifest.json").write_bytes(manifest)
+
+    with pytest.raises(BundleError, match="not a manifest|bundle format 9"):
+        load_bundle(saved)
+
+
+def test_incomplete_bundle_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="a bundle has exactly"):
+        save_bundle(tmp_path / "bundle", {"schema.json": b""}, FACTS)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_copy_twice_is_copy_once(tmp_path: Path, saved: Path) -> None:
+    versions = {copy_bundle(saved, tmp_path / "bundles") for _ in range(2)}
+
+    assert [path.name for path in (tmp_path / "bundles").iterdir()] == list(versions)
+
+
+def test_copy_does_not_trust_a_damaged_copy(tmp_path: Path, saved: Path) -> None:
+    version = copy_bundle(saved, tmp_path / "bundles")
+    (tmp_path / "bundles" / version / "model.onnx").write_bytes(b"damaged")
+
+    with pytest.raises(BundleError, match="altered"):
+        copy_bundle(saved, tmp_path / "bundles")
+
+
+def test_missing_directory_is_named(saved: Path) -> None:
+    shutil.rmtree(saved)
+
+    with pytest.raises(BundleError, match="no bundle at"):
+        load_bundle(saved)

@@ -1,0 +1,116 @@
+"""Migrations make exactly the tables of the code; SQLite is set up to keep what it is given."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, insert, select, text
+from sqlalchemy.exc import StatementError
+
+from contracts.database import DatabaseUrlError, checkpoint, make_engine, write_transaction
+from contracts.migrate import DatabaseOutOfDateError, migrate, require_current
+from contracts.tables import leases, metadata
+from tests.postgresql import temporary_postgresql
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Engine]:
+    engine = make_engine(f"sqlite:///{tmp_path}/new/perennial.db")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with temporary_postgresql(tmp_path_factory.mktemp("postgresql")) as url:
+        yield url
+
+
+def _differences(engine: Engine) -> list[object]:
+    with engine.connect() as connection:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+
+def test_migrations_make_the_tables_of_the_code(fresh: Engine) -> None:
+    migrate(fresh)
+
+    assert _differences(fresh) == []
+
+
+@pytest.mark.slow
+def test_migrations_make_the_same_tables_on_postgresql(postgresql: str) -> None:
+    engine = make_engine(postgresql)
+    migrate(engine)
+
+    assert _differences(engine) == []
+    engine.dispose()
+
+
+def test_migrating_twice_does_nothing(fresh: Engine) -> None:
+    migrate(fresh)
+    migrate(fresh)
+
+    require_current(fresh)
+
+
+def test_unmigrated_database_names_the_remedy(fresh: Engine) -> None:
+    with pytest.raises(DatabaseOutOfDateError, match="python -m contracts.migrate"):
+        require_current(fresh)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "not a SQLAlchemy URL"),
+        ("mysql://host/name", "mysql is not sqlite or postgresql"),
+        ("sqlite://", "SQLite needs a file"),
+    ],
+)
+def test_unusable_url_is_refused(url: str, message: str) -> None:
+    with pytest.raises(DatabaseUrlError, match=message):
+        make_engine(url)
+
+
+def test_sqlite_syncs_every_commit_and_never_checkpoints_by_itself(fresh: Engine) -> None:
+    pragmas = ["journal_mode", "synchronous", "wal_autocheckpoint"]
+    with fresh.connect() as connection:
+        found = [connection.execute(text(f"PRAGMA {name}")).scalar_one() for name in pragmas]
+
+    assert found == ["wal", 2, 0]
+
+
+def test_times_come_back_in_utc(fresh: Engine) -> None:
+    migrate(fresh)
+    given = datetime(2013, 4, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    row = {"name": "a", "holder": "b", "fencing_token": 1, "expires_at": given}
+    with write_transaction(fresh) as connection:
+        connection.execute(insert(leases).values(row))
+        kept = connection.execute(select(leases.c.expires_at)).scalar_one()
+
+    assert kept == given
+    assert kept.tzinfo is UTC
+
+
+def test_naive_time_is_refused(fresh: Engine) -> None:
+    migrate(fresh)
+    row = {"name": "a", "holder": "b", "fencing_token": 1, "expires_at": datetime(2013, 4, 1)}  # noqa: DTZ001
+
+    with (
+        pytest.raises(StatementError, match="attach its time zone"),
+        write_transaction(fresh) as connection,
+    ):
+        connection.execute(insert(leases).values(row))
+
+
+def test_checkpoint_waits_for_other_writers(fresh: Engine, tmp_path: Path) -> None:
+    migrate(fresh)
+    other = make_engine(str(fresh.url))
+
+    with write_transaction(other):
+        assert checkpoint(fresh) is False
+    other.dispose()
+    assert checkpoint(fresh) is True
+    assert (tmp_path / "new" / "perennial.db-wal").stat().st_size > 0

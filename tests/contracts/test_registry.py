@@ -1,0 +1,132 @@
+"""Who is champion is a matter of record, and every promotion can be taken back."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select
+
+from contracts.database import make_engine, write_transaction
+from contracts.migrate import migrate
+from contracts.registry import (
+    NothingToRollBackError,
+    UnknownVersionError,
+    champion,
+    promote,
+    register,
+    roll_back,
+    versions,
+)
+from contracts.tables import stage_changes
+from tests.contracts.test_bundle import CONTENT, FACTS, save_bundle
+
+NOW = datetime(2013, 4, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = make_engine(f"sqlite:///{tmp_path}/perennial.db")
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def registered(engine: Engine, tmp_path: Path) -> list[str]:
+    """Three versions, oldest first."""
+    found = []
+    for i in range(3):
+        source = tmp_path / f"bundle{i}"
+        content = {**CONTENT, "metrics.json": b'{"roc_auc": 0.7}', "model_card.md": b"%d" % i}
+        save_bundle(source, content, FACTS)
+        now = NOW + timedelta(days=i)
+        found.append(register(engine, tmp_path / "bundles", source, now, {"host": "here"}))
+    return found
+
+
+def _promote(engine: Engine, version: str) -> None:
+    with write_transaction(engine) as connection:
+        promote(connection, version, actor="test", reason="because", now=NOW)
+
+
+def _roll_back(engine: Engine) -> str:
+    with write_transaction(engine) as connection:
+        return roll_back(connection, actor="test", reason="because", now=NOW)
+
+
+def _champion(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        current = champion(connection)
+        return current.version if current else None
+
+
+def test_nobody_is_champion_before_the_first_promotion(
+    engine: Engine, registered: list[str]
+) -> None:
+    assert _champion(engine) is None
+
+
+def test_registering_again_changes_nothing(
+    engine: Engine, registered: list[str], tmp_path: Path
+) -> None:
+    register(engine, tmp_path / "bundles", tmp_path / "bundle0", NOW + timedelta(days=9), {})
+
+    with engine.connect() as connection:
+        rows = versions(connection)
+    assert [row.version for row in rows] == registered[::-1]
+    assert rows[-1].registered_at == NOW
+
+
+def test_rollback_returns_to_the_champion_before(engine: Engine, registered: list[str]) -> None:
+    for version in registered:
+        _promote(engine, version)
+
+    assert _roll_back(engine) == registered[1]
+    assert _champion(engine) == registered[1]
+
+
+def test_second_rollback_goes_two_back(engine: Engine, registered: list[str]) -> None:
+    for version in registered:
+        _promote(engine, version)
+
+    assert [_roll_back(engine) for _ in range(2)] == [registered[1], registered[0]]
+    with pytest.raises(NothingToRollBackError):
+        _roll_back(engine)
+
+
+def test_first_champion_cannot_be_rolled_back(engine: Engine, registered: list[str]) -> None:
+    _promote(engine, registered[0])
+
+    with pytest.raises(NothingToRollBackError, match="nothing to return to"):
+        _roll_back(engine)
+    assert _champion(engine) == registered[0]
+
+
+def test_promoting_the_champion_again_leaves_no_trace(
+    engine: Engine, registered: list[str]
+) -> None:
+    _promote(engine, registered[0])
+    _promote(engine, registered[0])
+
+    with engine.connect() as connection:
+        assert len(connection.execute(select(stage_changes)).all()) == 1
+
+
+def test_unknown_version_is_named(engine: Engine) -> None:
+    with pytest.raises(UnknownVersionError, match="no version 'abc'"):
+        _promote(engine, "abc")
+
+
+def test_history_tells_who_and_why(engine: Engine, registered: list[str]) -> None:
+    _promote(engine, registered[0])
+    _promote(engine, registered[1])
+    _roll_back(engine)
+
+    with engine.connect() as connection:
+        rows = connection.execute(select(stage_changes).order_by("change_id")).all()
+    assert [(r.action, r.version, r.previous_version, r.actor) for r in rows] == [
+        ("promote", registered[0], None, "test"),
+        ("promote", registered[1], registered[0], "test"),
+        ("rollback", registered[0], registered[1], "test"),
+    ]

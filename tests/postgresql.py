@@ -1,0 +1,42 @@
+"""A throw-away PostgreSQL server on its own port, for tests; skips where none is installed."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from benchmarks.load import free_port
+
+
+@contextmanager
+def temporary_postgresql(directory: Path) -> Iterator[str]:
+    """The SQLAlchemy URL of a fresh, empty database, while its server runs."""
+    tools = _find_tools()
+    if tools is None:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    if as_user:  # PostgreSQL refuses to run as root
+        for parent in (directory, *directory.parents[:2]):
+            parent.chmod(0o755)
+        shutil.chown(directory, "postgres")
+    port, data = free_port(), directory / "data"
+    control = [*as_user, str(tools / "pg_ctl"), "-D", str(data), "-w"]
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {directory}"
+    initialise = [str(tools / "initdb"), "-A", "trust", "-U", "perennial", "-D", str(data)]
+    subprocess.run([*as_user, *initialise], check=True, capture_output=True)
+    log = str(directory / "log")
+    subprocess.run([*control, "-l", log, "-o", options, "start"], check=True, capture_output=True)
+    try:
+        yield f"postgresql+psycopg://perennial@127.0.0.1:{port}/postgres"
+    finally:
+        subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True)
+
+
+def _find_tools() -> Path | None:
+    found = shutil.which("pg_ctl")
+    packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return Path(found).parent if found else next(iter(packaged), None)
