@@ -81,9 +81,7 @@ def convert_model(model: Pipeline, schema: FeatureSchema) -> bytes:
     return bytes(converted.SerializeToString())
 
 
-def make_bundle(
-    directory: Path, *, seed: int = 0, onnx: bytes | None = None, **target: Any
-) -> str:
+def make_bundle(directory: Path, *, seed: int = 0, onnx: bytes | None = None, **target: Any) -> str:
     """Train and save a bundle; returns its version. `onnx` puts other bytes in its place."""
     schema = make_schema(**target)
     frame = make_rows(seed)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import (
     BaseModel,
     ConfigDict,
+    PlainValidator,
     ValidationError,
     model_validator,
 )

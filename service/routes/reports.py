@@ -15,7 +15,7 @@ from service.queries import list_checks, list_retrains
 router = APIRouter()
 
 MEDIA_TYPES = {".html": "text/html; charset=utf-8", ".png": "image/png"}
-_NAME = re.compile(r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 # Reports hold text from requests, unescaped by the tool that renders them: their scripts may
 # draw, but belong to no origin and reach no network.
 _SANDBOX = (
@@ -76,12 +76,16 @@ def read_report(directory: Path, name: str) -> bytes | None:
     if not _is_report(name):
         return None
     try:
-        descriptor = os.open(directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(directory / name, "rb", opener=_open_no_link) as file:
+            return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
     except OSError:
         return None
-    with open(descriptor, "rb") as file:
-        return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    """Follow no link, and do not wait for the other end of a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _is_report(name: str) -> bool:
-    return bool(_NAME.match(name)) and Path(name).suffix in MEDIA_TYPES
+    return bool(_NAME.fullmatch(name)) and Path(name).suffix in MEDIA_TYPES

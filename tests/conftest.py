@@ -1,0 +1,97 @@
+"""Fixtures that every part of the tests shares: bundles, a database, an app and its client."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from contracts.database import make_engine, write_transaction
+from contracts.migrate import migrate
+from contracts.registry import promote, register
+from contracts.settings import Settings
+from service.app import create_app
+from tests.bundles import make_bundle
+
+with warnings.catch_warnings():
+    # Starlette would rather have httpx2; every test module after this one finds it imported.
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TOKEN = "an administrator's token"
+
+
+@dataclass(frozen=True)
+class MadeBundle:
+    """A bundle on disk, not registered anywhere."""
+
+    version: str
+    directory: Path
+
+
+@pytest.fixture(scope="session")
+def bundle_a(tmp_path_factory: pytest.TempPathFactory) -> MadeBundle:
+    directory = tmp_path_factory.mktemp("bundles") / "a"
+    return MadeBundle(make_bundle(directory, seed=0), directory)
+
+
+@pytest.fixture(scope="session")
+def bundle_b(tmp_path_factory: pytest.TempPathFactory) -> MadeBundle:
+    directory = tmp_path_factory.mktemp("bundles") / "b"
+    return MadeBundle(make_bundle(directory, seed=1), directory)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A place of its own for each test; no .env is read."""
+    return Settings(
+        _env_file=None,
+        database_url=f"sqlite:///{tmp_path}/perennial.db",
+        bundles_dir=tmp_path / "bundles",
+        reports_dir=tmp_path / "reports",
+        work_dir=tmp_path / "retrains",
+        admin_token=TOKEN,
+        champion_poll_seconds=0.02,
+    )
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    """The migrated, empty database of this test."""
+    engine = make_engine(settings.database_url)
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def registered(
+    engine: Engine, settings: Settings, bundle_a: MadeBundle, bundle_b: MadeBundle
+) -> tuple[str, str]:
+    """Versions A and B, registered; nobody is champion."""
+    for bundle in (bundle_a, bundle_b):
+        register(engine, settings.bundles_dir, bundle.directory, NOW, {"by": "a test"})
+    return bundle_a.version, bundle_b.version
+
+
+@pytest.fixture
+def champion(engine: Engine, registered: tuple[str, str]) -> str:
+    """Version A, promoted."""
+    make_champion(engine, registered[0])
+    return registered[0]
+
+
+@pytest.fixture
+def client(settings: Settings, champion: str) -> Iterator[TestClient]:
+    """The whole service, with A as its champion."""
+    with TestClient(create_app(settings)) as client:
+        yield client
+
+
+def make_champion(engine: Engine, version: str) -> None:
+    with write_transaction(engine) as connection:
+        promote(connection, version, actor="a test", reason="to try", now=NOW)
