@@ -60,7 +60,7 @@ def row_log_loss(target: NDArray[np.int64], probability: NDArray[np.float64]) ->
 def t_over_days(daily: pd.Series) -> float | None:
     """Mean over standard error of daily means; None below two days or without variation."""
     spread = daily.std(ddof=1)
-    if len(daily) < 2 or not spread > 0:
+    if len(daily) < 2 or not spread > 1e-12:  # constant, up to rounding
         return None
     return float(daily.mean() / (spread / np.sqrt(len(daily))))
 

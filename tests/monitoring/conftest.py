@@ -1,0 +1,121 @@
+"""A database in which a real champion has answered real flights, and outcomes have come."""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sqlalchemy import Engine, insert
+from uuid_utils import uuid7
+
+from contracts.bundle import Bundle, load_bundle, save_bundle
+from contracts.database import make_engine, write_transaction
+from contracts.migrate import migrate
+from contracts.onnx_model import OnnxModel
+from contracts.params import Params
+from contracts.registry import promote, register
+from contracts.schema import FeatureSchema
+from contracts.tables import outcomes, predictions
+from pipeline.model_file import dump_model
+from pipeline.onnx_export import to_onnx
+from pipeline.package import sample_reference
+from pipeline.search import Chosen
+from pipeline.train import fit
+from tests.pipeline.conftest import january, params, schema, year
+
+__all__ = ["january", "params", "schema", "year"]
+
+FEBRUARY = datetime(2013, 2, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that monitoring looks at."""
+
+    engine: Engine
+    bundle: Bundle
+    bundles: Path
+    reports: Path
+
+    def answer(self, flights: pd.DataFrame, *, with_outcomes: bool = True) -> list[str]:
+        """Log flights as the service would have; returns their prediction ids."""
+        probability = self.bundle.model().probability_of(flights)
+        names = self.bundle.schema.names
+        logged, known = [], []
+        for row, p in zip(flights.to_dict("records"), probability, strict=True):
+            at = row["event_time"].to_pydatetime()
+            features = {n: None if pd.isna(row[n]) else row[n] for n in names}
+            logged.append(
+                {"prediction_id": str(uuid7()), "predicted_at": at, "event_time": at,
+                 "model_version": self.bundle.version, "features": json.dumps(features),
+                 "prediction": "0", "probability": float(p)}
+            )  # fmt: skip
+            if with_outcomes and not pd.isna(row["late"]):
+                known.append(self._outcome(logged[-1]["prediction_id"], int(row["late"]), at))
+        with write_transaction(self.engine) as connection:
+            connection.execute(insert(predictions), logged)
+            if known:
+                connection.execute(insert(outcomes), known)
+        return [row["prediction_id"] for row in logged]
+
+    def correct(self, prediction_id: str, outcome: int) -> None:
+        """Append another outcome for the same prediction."""
+        with write_transaction(self.engine) as connection:
+            connection.execute(insert(outcomes), [self._outcome(prediction_id, outcome, FEBRUARY)])
+
+    @staticmethod
+    def _outcome(prediction_id: str, outcome: int, at: datetime) -> dict[str, object]:
+        return {"prediction_id": prediction_id, "outcome": json.dumps(outcome),
+                "observed_at": at, "recorded_at": at}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory,
+    january: pd.DataFrame,
+    schema: FeatureSchema,
+    params: Params,
+) -> Path:
+    """A bundle that has learned from January."""
+    model = fit(Chosen("logistic_regression", {"C": 0.1}, -0.5), january, schema, params)
+    onnx = to_onnx(model, schema)
+    reference = sample_reference(january, OnnxModel(onnx, schema), 3000, np.random.default_rng(0))
+    stream = io.BytesIO()
+    reference.to_parquet(stream)
+    files = {
+        "schema.json": schema.to_json().encode(),
+        "model.onnx": onnx,
+        "model.skops": dump_model(model),
+        "reference.parquet": stream.getvalue(),
+        "metrics.json": b"{}",
+        "model_card.md": b"# January\n",
+    }
+    times = january.event_time
+    facts = {"trained_from": times.min().isoformat(), "trained_until": times.max().isoformat()}
+    directory = tmp_path_factory.mktemp("trained") / "bundle"
+    save_bundle(directory, files, facts)
+    return directory
+
+
+@pytest.fixture
+def world(tmp_path: Path, trained: Path) -> Iterator[World]:
+    engine = make_engine(f"sqlite:///{tmp_path}/perennial.db")
+    migrate(engine)
+    version = register(engine, tmp_path / "bundles", trained, FEBRUARY, {})
+    with write_transaction(engine) as connection:
+        promote(connection, version, actor="test", reason="first", now=FEBRUARY)
+    bundle = load_bundle(tmp_path / "bundles" / version)
+    yield World(engine, bundle, tmp_path / "bundles", tmp_path / "reports")
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def february(year: pd.DataFrame) -> pd.DataFrame:
+    """Every fifth flight of February: about 5,000 rows."""
+    inside = (year.event_time >= "2013-02-01") & (year.event_time < "2013-03-01")
+    return year[inside].iloc[::5].reset_index(drop=True)

@@ -1,0 +1,133 @@
+"""A check compares real windows with Evidently, records what it found and breaks on nothing."""
+
+import json
+import warnings
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sqlalchemy import select
+
+from contracts.database import make_engine
+from contracts.migrate import migrate
+from contracts.params import Monitoring, Params
+from contracts.tables import checks
+from monitoring.check import Check, NoChampionError, run_check
+from tests.monitoring.conftest import FEBRUARY, World
+
+with warnings.catch_warnings():
+    # Evidently's own imports warn; monitoring runs it in a process of its own.
+    warnings.simplefilter("ignore")
+    from monitoring.drift import compare
+
+pytestmark = pytest.mark.filterwarnings("ignore:::evidently", "ignore:::plotly", "ignore:::scipy")
+
+WEEK = FEBRUARY + timedelta(days=7)
+
+
+@pytest.fixture
+def monitoring(params: Params) -> Monitoring:
+    return params.monitoring
+
+
+def _check(world: World, monitoring: Monitoring) -> Check:
+    return run_check(world.engine, world.bundles, world.reports, monitoring, WEEK)
+
+
+def test_check_writes_row_and_report(
+    world: World, february: pd.DataFrame, monitoring: Monitoring
+) -> None:
+    world.answer(february)
+    check = _check(world, monitoring)
+
+    with world.engine.connect() as connection:
+        row = connection.execute(select(checks)).one()
+    assert (row.check_id, row.report, row.reason) == (
+        check.check_id, check.report, check.decision.reason,
+    )  # fmt: skip
+    assert (row.window_from, row.window_to) == (FEBRUARY, WEEK)
+    assert row.rows == (february.event_time < WEEK).sum()
+    assert row.drift_share is not None
+    assert set(json.loads(row.findings)["drift"]["columns"]) == {
+        *world.bundle.schema.names, "probability",
+    }  # fmt: skip
+    assert (world.reports / check.report).stat().st_size > 1_000_000
+    assert [path.name for path in world.reports.iterdir()] == [check.report]
+
+
+def test_too_few_rows_are_not_judged(
+    world: World, february: pd.DataFrame, monitoring: Monitoring
+) -> None:
+    world.answer(february.head(20))
+    check = _check(world, monitoring)
+
+    assert check.decision.action == "keep"
+    assert "not enough data: 20 predictions" in check.decision.reason
+    assert check.report is None
+
+
+def test_worse_performance_asks_for_a_retrain(
+    world: World, february: pd.DataFrame, monitoring: Monitoring
+) -> None:
+    monitoring = monitoring.model_copy(
+        update={"policy": monitoring.policy.model_copy(update={"min_rows": 100_000})}
+    )
+    world.answer(february.assign(late=np.where(february.index % 2, 1.0, 0.0)))
+    check = _check(world, monitoring)
+
+    assert check.decision.action == "retrain"
+    assert "above expectation" in check.decision.reason
+
+
+def test_without_champion_the_remedy_is_named(tmp_path: Path, monitoring: Monitoring) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path}/empty.db")
+    migrate(engine)
+
+    with pytest.raises(NoChampionError, match="contracts.registry promote"):
+        run_check(engine, tmp_path, tmp_path, monitoring, WEEK)
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def reference(january: pd.DataFrame) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    return january.assign(probability=random.uniform(0, 1, len(january)))
+
+
+def test_only_the_shifted_column_has_drifted(
+    reference: pd.DataFrame, world: World, tmp_path: Path
+) -> None:
+    shifted = reference.assign(distance=reference.distance * 1.609)
+    findings = compare(reference, shifted, world.bundle.schema, tmp_path / "report.html")
+
+    drifted = [name for name, c in findings["columns"].items() if c["drifted"]]
+    assert drifted == ["distance"]
+    assert findings["share"] == pytest.approx(1 / 17)
+
+
+def test_unusable_columns_are_reported_not_fatal(
+    reference: pd.DataFrame, world: World, tmp_path: Path
+) -> None:
+    broken = reference.assign(temp=np.nan, carrier=None).drop(columns=["dewp"])
+    findings = compare(reference, broken, world.bundle.schema, tmp_path / "report.html")
+
+    assert findings["not_judged"] == {
+        "temp": "all values missing in the current window",
+        "carrier": "all values missing in the current window",
+        "dewp": "absent in the current window",
+    }
+    assert findings["missing"]["temp"][1] == 1.0
+    assert len(findings["columns"]) == 14
+
+
+def test_text_from_requests_is_escaped_in_the_report(
+    reference: pd.DataFrame, world: World, tmp_path: Path
+) -> None:
+    attack = "<script>alert(1)</script>"
+    report = tmp_path / "report.html"
+    compare(reference, reference.assign(carrier=attack), world.bundle.schema, report)
+
+    assert attack not in report.read_text()
+    assert "alert(1)" in report.read_text()  # it is there, as text

@@ -1,0 +1,81 @@
+"""A better challenger passes, an equal or worse one does not, and days count, not rows."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from contracts.params import Gate, load_params
+from monitoring.gate import judge
+
+TRUTH = 0.3
+
+
+@pytest.fixture(scope="module")
+def gate() -> Gate:
+    return load_params(Path("params.yaml")).monitoring.gate
+
+
+def _case(
+    days: int, a_day: int = 100, seed: int = 0
+) -> tuple["pd.Series[pd.Timestamp]", np.ndarray]:
+    start = pd.Timestamp("2013-06-01", tz="UTC")
+    times = [start + pd.Timedelta(days=d, minutes=i) for d in range(days) for i in range(a_day)]
+    target = np.random.default_rng(seed).random(days * a_day) < TRUTH
+    return pd.Series(times), target.astype(np.int64)
+
+
+def test_better_challenger_is_promoted(gate: Gate) -> None:
+    times, target = _case(days=28)
+    verdict = judge(times, target, np.full(2800, 0.6), np.full(2800, TRUTH), gate)
+
+    assert verdict.promote
+    assert verdict.challenger_log_loss < verdict.champion_log_loss
+    assert "saves" in verdict.reason
+
+
+def test_worse_challenger_is_rejected(gate: Gate) -> None:
+    times, target = _case(days=28)
+    verdict = judge(times, target, np.full(2800, TRUTH), np.full(2800, 0.6), gate)
+
+    assert not verdict.promote
+    assert "costs" in verdict.reason
+
+
+def test_equal_challenger_is_rejected(gate: Gate) -> None:
+    times, target = _case(days=28)
+    same = np.full(2800, TRUTH)
+
+    assert not judge(times, target, same, same, gate).promote
+
+
+def test_gain_on_a_single_day_is_not_enough(gate: Gate) -> None:
+    times, target = _case(days=28)
+    champion = np.full(2800, TRUTH)
+    challenger = champion.copy()
+    champion[:100] = 0.9  # 100 rows of one day: significant over rows, one draw over days
+    challenger[100:] = TRUTH + 0.05
+
+    verdict = judge(times, target, champion, challenger, gate.model_copy(update={"min_t": 1.5}))
+
+    assert verdict.challenger_log_loss < verdict.champion_log_loss
+    assert not verdict.promote
+
+
+@pytest.mark.parametrize(("days", "a_day"), [(13, 100), (20, 10), (0, 0)])
+def test_too_little_is_not_judged(gate: Gate, days: int, a_day: int) -> None:
+    times, target = _case(days, a_day)
+    flat = np.full(len(target), 0.5)
+
+    verdict = judge(pd.to_datetime(times, utc=True), target, flat, flat, gate)
+
+    assert not verdict.promote
+    assert "not enough to judge" in verdict.reason
+
+
+def test_certain_and_wrong_is_a_finite_loss(gate: Gate) -> None:
+    times, target = _case(days=28)
+    verdict = judge(times, target, 1.0 - target, np.full(2800, TRUTH), gate)
+
+    assert np.isfinite(verdict.champion_log_loss)

@@ -1,0 +1,149 @@
+"""A retrain ends as promoted, rejected or failed, says why, and never disturbs the champion."""
+
+import json
+import subprocess
+import threading
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sqlalchemy import Row, insert, select
+
+from contracts.bundle import load_bundle
+from contracts.database import write_transaction
+from contracts.params import Params, load_params
+from contracts.registry import champion
+from contracts.settings import Settings
+from contracts.tables import retrains
+from monitoring.leases import LeaseTakenError, take
+from monitoring.retrain import Outcome, run_retrain
+from tests.monitoring.conftest import FEBRUARY, World
+
+MARCH = FEBRUARY + timedelta(days=28)
+
+
+def _settings(world: World, tmp_path: Path, project: Path) -> Settings:
+    return Settings(
+        _env_file=None,
+        database_url=str(world.engine.url),
+        bundles_dir=world.bundles,
+        work_dir=tmp_path / "work",
+        project_dir=project,
+    )
+
+
+def _retrain(world: World, params: Params, settings: Settings, now: datetime) -> Outcome:
+    return run_retrain(world.engine, settings, params, lambda: now, reason="a test")
+
+
+def _row(world: World) -> Row[tuple[object, ...]]:
+    with world.engine.connect() as connection:
+        return connection.execute(select(retrains).order_by("started_at")).all()[-1]
+
+
+def _champion(world: World) -> str:
+    with world.engine.connect() as connection:
+        current = champion(connection)
+        assert current is not None
+        return current.version
+
+
+def test_broken_project_fails_with_its_reason_and_frees_the_lease(
+    world: World, params: Params, tmp_path: Path, february: pd.DataFrame
+) -> None:
+    world.answer(february)
+    settings = _settings(world, tmp_path, tmp_path / "no repository")
+    outcomes = [_retrain(world, params, settings, MARCH) for _ in range(2)]
+
+    assert [outcome.state for outcome in outcomes] == ["failed", "failed"]
+    row = _row(world)
+    assert (row.state, row.finished_at) == ("failed", MARCH)
+    assert "git clone" in json.loads(row.verdict)["error"]
+    assert _champion(world) == world.bundle.version
+
+
+def test_second_retrain_is_refused_while_one_runs(
+    world: World, params: Params, tmp_path: Path
+) -> None:
+    with write_transaction(world.engine) as connection:
+        take(connection, "retrain", "elsewhere", MARCH, timedelta(hours=1))
+
+    with pytest.raises(LeaseTakenError, match="elsewhere"):
+        _retrain(world, params, _settings(world, tmp_path, tmp_path), MARCH)
+    with world.engine.connect() as connection:
+        assert connection.execute(select(retrains)).all() == []
+
+
+def test_interrupted_retrain_is_marked_by_the_next(
+    world: World, params: Params, tmp_path: Path
+) -> None:
+    row = {"retrain_id": "dead", "started_at": FEBRUARY, "state": "started", "reason": "",
+           "champion_version": world.bundle.version, "verdict": "{}"}  # fmt: skip
+    with write_transaction(world.engine) as connection:
+        connection.execute(insert(retrains).values(row))
+        take(connection, "retrain", "killed", FEBRUARY, timedelta(hours=1))
+
+    _retrain(world, params, _settings(world, tmp_path, tmp_path / "none"), MARCH)
+
+    with world.engine.connect() as connection:
+        dead = select(retrains).where(retrains.c.retrain_id == "dead")
+        assert connection.execute(dead).one().state == "failed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("min_t", [-1e9, 1e9], ids=["always", "never"])
+def test_real_retrain_learns_from_outcomes_and_obeys_the_gate(
+    world: World, tmp_path: Path, february: pd.DataFrame, min_t: float
+) -> None:
+    world.answer(february)
+    params = load_params(Path("params.yaml"))
+    gate = params.monitoring.gate.model_copy(update={"min_t": min_t})
+    monitoring = params.monitoring.model_copy(update={"gate": gate})
+    params = params.model_copy(update={"monitoring": monitoring})
+    settings = _settings(world, tmp_path, _small_project(tmp_path))
+
+    outcome = _retrain(world, params, settings, MARCH)
+
+    assert outcome.state == ("promoted" if min_t < 0 else "rejected"), outcome.reason
+    challenger = load_bundle(world.bundles / str(outcome.challenger))
+    assert challenger.manifest["trained_until"] > world.bundle.manifest["trained_until"]
+    assert _champion(world) == (challenger.version if min_t < 0 else world.bundle.version)
+    verdict = json.loads(_row(world).verdict)
+    assert verdict["days"] >= 20
+    assert not (tmp_path / "work" / outcome.retrain_id).exists()
+    ref = f"refs/retrains/{outcome.retrain_id}"
+    shown = subprocess.run(
+        ["git", "show", "--stat", ref], cwd=settings.project_dir,
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "data/outcomes" in shown.stdout
+
+
+@pytest.mark.slow
+def test_stopped_retrain_is_marked_failed(
+    world: World, tmp_path: Path, february: pd.DataFrame
+) -> None:
+    world.answer(february)
+    stop = threading.Event()
+    threading.Timer(5, stop.set).start()
+    params = load_params(Path("params.yaml"))
+
+    outcome = run_retrain(
+        world.engine, _settings(world, tmp_path, _small_project(tmp_path)), params,
+        lambda: MARCH, reason="a test", stop=stop,
+    )  # fmt: skip
+
+    assert outcome.state == "failed"
+    assert "stopped" in outcome.reason
+
+
+def _small_project(tmp_path: Path) -> Path:
+    """A clone of this project, edited on disk to end its history in January."""
+    project = tmp_path / "project"
+    subprocess.run(["git", "clone", "--quiet", ".", str(project)], check=True)
+    params = project / "params.yaml"
+    text = params.read_text()
+    assert '"2013-04-01"' in text
+    params.write_text(text.replace('"2013-04-01"', '"2013-02-01"'))
+    return project
