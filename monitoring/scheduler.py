@@ -84,7 +84,8 @@ def _guarded(engine: Engine, settings: Settings, stop: threading.Event) -> None:
 def main() -> None:
     argparse.ArgumentParser(prog="python -m monitoring.scheduler", description=__doc__).parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    for library in ("apscheduler", "alembic"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     settings = Settings()
     try:
         engine = make_engine(settings.database_url)

@@ -53,6 +53,8 @@ def main() -> None:
         lifespan="on",
         workers=1,
         access_log=False,
+        proxy_headers=False,  # nothing here looks at the client's address
+        server_header=False,
         log_config=None,
     )
 

@@ -24,13 +24,16 @@ class QueueFullError(RuntimeError):
 class Job:
     """One caller that waits. Jobs whose `key` is the same object may share a group."""
 
-    __slots__ = ("answer", "future", "key", "rows")
+    __slots__ = ("answer", "future", "key", "payload", "rows")
 
-    def __init__(self, key: object, rows: int, future: "asyncio.Future[Any] | None") -> None:
+    def __init__(
+        self, key: object, rows: int, future: "asyncio.Future[Any] | None", payload: Any = None
+    ) -> None:
         self.key = key
         self.rows = rows
         self.future = future
-        self.answer: Any = None  # set by the worker: a value, or an exception to raise
+        self.payload = payload  # what is to be written; the worker does not look at it
+        self.answer: Any = None  # set by the writer: a value, or an exception to raise
 
 
 _STOP = Job(object(), 0, None)

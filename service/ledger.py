@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -47,24 +47,6 @@ class Answer:
     probability: list[float]
     prediction_id: list[str]
     model_version: str
-
-
-class _PredictJob(Job):
-    __slots__ = ("decoded",)
-
-    def __init__(
-        self, predictor: Predictor, decoded: Decoded, future: "asyncio.Future[Answer]"
-    ) -> None:
-        super().__init__(predictor, len(decoded.features), future)
-        self.decoded = decoded
-
-
-class _TaskJob(Job):
-    __slots__ = ("task",)
-
-    def __init__(self, task: Callable[[Connection], Any], future: "asyncio.Future[Any]") -> None:
-        super().__init__(object(), 1, future)  # a key of its own: a transaction of its own
-        self.task = task
 
 
 class Ledger:
@@ -104,7 +86,7 @@ class Ledger:
             QueueFullError: at once. In the future: LedgerUnavailableError, NotFiniteError.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._worker.submit(_PredictJob(predictor, decoded, future))
+        self._worker.submit(Job(predictor, len(decoded.features), future, decoded))
         return future
 
     def run(self, task: Callable[[Connection], T]) -> "asyncio.Future[T]":
@@ -114,15 +96,17 @@ class Ledger:
             QueueFullError: at once. In the future: LedgerUnavailableError, what `task` raises.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._worker.submit(_TaskJob(task, future))
+        # A key of its own makes it a group, and so a transaction, of its own.
+        self._worker.submit(Job(object(), 1, future, task))
         return future
 
-    def _write(self, group: Sequence[_PredictJob | _TaskJob]) -> None:
+    def _write(self, group: Sequence[Job]) -> None:
+        key = group[0].key
         try:
-            if isinstance(group[0], _TaskJob):
-                self._run_task(group[0])
+            if isinstance(key, Predictor):
+                self._answer(key, group)
             else:
-                self._answer([job for job in group if isinstance(job, _PredictJob)])
+                self._run_task(group[0])
         except (SQLAlchemyError, sqlite3.Error):
             log.exception("a group of %d requests could not be written", len(group))
             self._metrics.errors.labels("ledger").inc()
@@ -132,15 +116,14 @@ class Ledger:
             return
         self._checkpoint_sometimes(sum(job.rows for job in group))
 
-    def _run_task(self, job: _TaskJob) -> None:
+    def _run_task(self, job: Job) -> None:
         with self._writing().begin() as transaction:
             try:
-                job.answer = job.task(transaction.connection)
+                job.answer = job.payload(transaction.connection)
             except LookupError as refused:  # promote and roll_back say so; nothing was changed
                 job.answer = refused
 
-    def _answer(self, group: list[_PredictJob]) -> None:
-        predictor: Predictor = group[0].key  # type: ignore[assignment]  # one key per group
+    def _answer(self, predictor: Predictor, group: Sequence[Job]) -> None:
         group = self._predict(predictor, group)
         now = self._clock()
         rows: list[Row] = []
@@ -156,11 +139,11 @@ class Ledger:
             predictor.version, [label for job in group for label in job.answer.prediction]
         )
 
-    def _predict(self, predictor: Predictor, group: list[_PredictJob]) -> list[_PredictJob]:
+    def _predict(self, predictor: Predictor, group: Sequence[Job]) -> list[Job]:
         """One call of the model for the group; leaves out requests without a finite answer."""
         probabilities = predictor.probabilities(
-            [row for job in group for row in job.decoded.numeric],
-            [row for job in group for row in job.decoded.text],
+            [row for job in group for row in job.payload.numeric],
+            [row for job in group for row in job.payload.text],
         )
         answered, start = [], 0
         for job in group:
@@ -176,15 +159,15 @@ class Ledger:
             answered.append(job)
         return answered
 
-    def _rows_of(self, job: _PredictJob, now: datetime) -> list[Row]:
+    def _rows_of(self, job: Job, now: datetime) -> list[Row]:
         answer: Answer = job.answer
-        event_time = job.decoded.event_time or now
+        event_time = job.payload.event_time or now
         version, as_json = answer.model_version, self._as_json
         return [
             (prediction_id, now, event_time, version, features, as_json(label), probability)
             for prediction_id, features, label, probability in zip(
                 answer.prediction_id,
-                job.decoded.features,
+                job.payload.features,
                 answer.prediction,
                 answer.probability,
                 strict=True,

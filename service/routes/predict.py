@@ -8,7 +8,6 @@ import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.champion import ChampionWatcher
-from service.decoder import Decoded, Decoder
 from service.errors import KNOWN, TooLargeError, answer_error
 from service.ledger import Ledger
 from service.metrics import Metrics
@@ -18,6 +17,7 @@ log = logging.getLogger(__name__)
 PATH = "/predict"
 # Decoding more than this would hold up every other request, so it goes to a thread.
 SMALL_BODY = 50_000
+NO_HEADERS: dict[str, str] = {}
 
 
 class ClientGoneError(ConnectionError):
@@ -39,50 +39,44 @@ class PredictFront:
         self._watcher = watcher
         self._ledger = ledger
         self._metrics = metrics
+        self._count = metrics.requests.count
         self._max_body_bytes = max_body_bytes
         self._encode = msgspec.json.Encoder().encode
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif scope["path"] == PATH:
+        elif scope["path"] != PATH:
+            await self._pass_on(scope, receive, send)
+        elif scope["method"] == "POST":
             await self._predict(scope, receive, send)
         else:
-            await self._pass_on(scope, receive, send)
+            self._count(PATH, "other", 405, 0.0)
+            await _send(send, 405, b'{"detail":"Method Not Allowed"}', {"Allow": "POST"})
 
     async def _predict(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        method = scope["method"]
-        if method != "POST":
-            status, body, extra = 405, b'{"detail":"Method Not Allowed"}', {"Allow": "POST"}
-        else:
-            try:
-                status, body, extra = await self._answer(scope, receive)
-            except ClientGoneError:
-                return
-        await _send(send, status, body, extra)
-        # Only POST is a route here; other methods must not become labels of their own.
-        label = method if method == "POST" else "other"
-        self._metrics.count_request(PATH, label, status, time.perf_counter() - started)
-
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, dict[str, str]]:
+        status, extra = 200, NO_HEADERS
         try:
             serving = self._watcher.require()
             body = await read_body(scope, receive, self._max_body_bytes)
-            decoded = await _decode(serving.decoder, body)
-            answer = await self._ledger.predict(serving.predictor, decoded)
-            return 200, self._encode(answer), {}
-        except KNOWN as error:
-            status, kind, extra, text = answer_error(error)
-            self._metrics.errors.labels(kind).inc()
-            return status, text, extra
+            if len(body) <= SMALL_BODY:
+                decoded = serving.decoder.decode(body)
+            else:
+                decoded = await asyncio.to_thread(serving.decoder.decode, body)
+            answer = self._encode(await self._ledger.predict(serving.predictor, decoded))
         except ClientGoneError:
-            raise
+            return
+        except KNOWN as error:
+            status, kind, extra, answer = answer_error(error)
+            self._metrics.errors.labels(kind).inc()
         # Border: a fault of ours is logged, counted and told, not a torn connection.
         except Exception:
             log.exception("a prediction failed")
             self._metrics.errors.labels("internal").inc()
-            return 500, b'{"detail":"internal error; the log has it"}', {}
+            status, answer = 500, b'{"detail":"internal error; the log has it"}'
+        await _send(send, status, answer, extra)
+        self._count(PATH, "POST", status, time.perf_counter() - started)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -106,7 +100,7 @@ class PredictFront:
             route = getattr(scope.get("route"), "path", None)
             method = scope["method"] if route else "other"
             seconds = time.perf_counter() - started
-            self._metrics.count_request(route or "other", method, status, seconds)
+            self._count(route or "other", method, status, seconds)
 
     async def _limited(self, scope: Scope, receive: Receive) -> Receive:
         """Read the body under the limit that /predict has, and hand it on in one piece."""
@@ -157,12 +151,6 @@ async def _read_rest(first: bytes, receive: Receive, limit: int) -> bytes:
             raise TooLargeError(limit)
         if not message.get("more_body", False):
             return bytes(body)
-
-
-async def _decode(decoder: Decoder, body: bytes) -> Decoded:
-    if len(body) <= SMALL_BODY:
-        return decoder.decode(body)
-    return await asyncio.to_thread(decoder.decode, body)
 
 
 async def _send(send: Send, status: int, body: bytes, extra: dict[str, str]) -> None:
