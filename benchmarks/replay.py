@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument(
         "--until", default="2014-01-01", help="replay flights before this day (UTC)"
     )
-    parser.add_argument("--check-days", type=int, default=7, help="days between checks")
+    parser.add_argument("--check-days", type=int, default=14, help="days between checks")
     arguments = parser.parse_args()
     params = load_params(Path("params.yaml"))
     began = time.monotonic()

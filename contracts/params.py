@@ -61,6 +61,7 @@ class Package(Section):
 class Policy(Section):
     min_rows: PositiveInt
     min_outcomes: PositiveInt
+    min_outcome_days: PositiveInt
     min_days: Annotated[int, Field(ge=2)]
     cooldown_days: Annotated[int, Field(ge=0)]
     drift_share: Annotated[float, Field(gt=0, le=1)]

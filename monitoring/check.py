@@ -88,13 +88,16 @@ def _performance(
 
 def _history(connection: Connection, bundle: Bundle) -> dict[str, Any]:
     learned_until = datetime.fromisoformat(bundle.manifest["trained_until"])
+    times = predictions.c.event_time
     labelled = (
-        select(func.count(outcomes.c.prediction_id.distinct()))
+        select(func.count(outcomes.c.prediction_id.distinct()), func.min(times), func.max(times))
         .join(predictions, predictions.c.prediction_id == outcomes.c.prediction_id)
-        .where(predictions.c.event_time > learned_until)
+        .where(times > learned_until)
     )
+    number, first, last = connection.execute(labelled).one()
     return {
-        "outcomes": connection.execute(labelled).scalar_one(),
+        "outcomes": number,
+        "outcome_days": (last - first).days + 1 if number else 0,
         "last_retrain": connection.execute(select(func.max(retrains.c.started_at))).scalar_one(),
     }
 

@@ -14,7 +14,8 @@ class Evidence:
 
     now: datetime
     rows: int  # predictions in the drift window
-    outcomes: int  # outcomes since the champion's training ended
+    outcomes: int  # since the champion's training ended
+    outcome_days: int  # that they span
     drift_share: float | None  # of judged columns; None = not judged
     performance: Performance
     last_retrain: datetime | None
@@ -58,6 +59,11 @@ def _hindrance(evidence: Evidence, policy: Policy) -> str | None:
         return (
             f"only {evidence.outcomes} new outcomes have come; "
             f"policy.min_outcomes asks for {policy.min_outcomes}"
+        )
+    if evidence.outcome_days < policy.min_outcome_days:
+        return (
+            f"new outcomes span only {evidence.outcome_days} days, too few to judge a challenger; "
+            f"policy.min_outcome_days asks for {policy.min_outcome_days}"
         )
     cooldown = timedelta(days=policy.cooldown_days)
     if evidence.last_retrain is not None and evidence.now < evidence.last_retrain + cooldown:

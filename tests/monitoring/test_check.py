@@ -72,7 +72,11 @@ def test_worse_performance_asks_for_a_retrain(
     world: World, february: pd.DataFrame, monitoring: Monitoring
 ) -> None:
     monitoring = monitoring.model_copy(
-        update={"policy": monitoring.policy.model_copy(update={"min_rows": 100_000})}
+        update={
+            "policy": monitoring.policy.model_copy(
+                update={"min_rows": 100_000, "min_outcome_days": 7}
+            )
+        }
     )
     world.answer(february.assign(late=np.where(february.index % 2, 1.0, 0.0)))
     check = _check(world, monitoring)

@@ -15,7 +15,13 @@ NOW = datetime(2013, 6, 1, tzinfo=UTC)
 GOOD = Performance(rows=9000, days=28, log_loss=0.5, roc_auc=0.7, excess=0.001, t=0.3)
 WORSE = replace(GOOD, excess=0.1, t=3.5)
 QUIET = Evidence(
-    NOW, rows=7000, outcomes=9000, drift_share=0.1, performance=GOOD, last_retrain=None
+    NOW,
+    rows=7000,
+    outcomes=9000,
+    outcome_days=28,
+    drift_share=0.1,
+    performance=GOOD,
+    last_retrain=None,
 )
 
 
@@ -40,6 +46,7 @@ def policy() -> Policy:
         ({"performance": replace(WORSE, days=6)}, "keep", False, "not judged: 6 days"),
         ({"performance": replace(WORSE, t=None)}, "keep", False, "as expected"),
         ({"rows": 499, "drift_share": None}, "keep", False, "not enough data: 499 predictions"),
+        ({"performance": WORSE, "outcome_days": 27}, "keep", True, "span only 27 days"),
         ({"performance": WORSE, "outcomes": 499}, "keep", True, "but only 499 new outcomes"),
         (
             {"drift_share": 0.9, "last_retrain": NOW - timedelta(days=27)},
