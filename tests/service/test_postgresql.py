@@ -1,0 +1,87 @@
+"""The same service on PostgreSQL; a server is started for these tests where one is installed."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select, text
+from starlette.testclient import TestClient
+
+from contracts.database import make_engine
+from contracts.migrate import migrate
+from contracts.registry import register
+from contracts.settings import Settings
+from contracts.tables import predictions
+from service.app import create_app
+from tests.bundles import EXAMPLE
+from tests.conftest import NOW, TOKEN, MadeBundle, make_champion
+from tests.postgresql import temporary_postgresql
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with temporary_postgresql(tmp_path_factory.mktemp("postgresql")) as url:
+        yield url
+
+
+@pytest.fixture
+def on_postgresql(
+    url: str, tmp_path: Path, bundle_a: MadeBundle, bundle_b: MadeBundle
+) -> Iterator[tuple[TestClient, Engine]]:
+    settings = Settings(
+        _env_file=None,
+        database_url=url,
+        bundles_dir=tmp_path / "bundles",
+        reports_dir=tmp_path / "reports",
+        admin_token=TOKEN,
+    )
+    engine = make_engine(url)
+    migrate(engine)
+    for bundle in (bundle_a, bundle_b):
+        register(engine, settings.bundles_dir, bundle.directory, NOW, {})
+    make_champion(engine, bundle_a.version)
+    with TestClient(create_app(settings)) as client:
+        yield client, engine
+    engine.dispose()
+
+
+def test_rows_outcomes_and_swaps_are_the_same(
+    on_postgresql: tuple[TestClient, Engine], bundle_b: MadeBundle
+) -> None:
+    client, engine = on_postgresql
+    answer = client.post("/predict", json={"instances": [EXAMPLE] * 300}).json()
+    with engine.connect() as connection:
+        rows = list(connection.execute(select(predictions)))
+    assert {row.prediction_id for row in rows} == set(answer["prediction_id"])
+    assert json.loads(rows[0].features) == EXAMPLE
+    one = answer["prediction_id"][0]
+    for outcome, status in ((1, "recorded"), (1, "unchanged"), (0, "corrected")):
+        body = {"prediction_id": one, "outcome": outcome}
+        assert client.post("/outcomes", json=body).json()["results"][0]["status"] == status
+    assert client.post("/outcomes", json={"prediction_id": "\0", "outcome": 1}).status_code == 404
+    assert client.get("/predictions/a%00b").status_code == 404
+    assert [row["outcome"] for row in client.get(f"/predictions/{one}").json()["outcomes"]] == [
+        1,
+        0,
+    ]
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    client.post(f"/models/{bundle_b.version}/promote", headers=headers)
+    answer = client.post("/predict", json={"features": EXAMPLE}).json()
+    assert answer["model_version"] == bundle_b.version
+    assert client.get("/reports").status_code == 200
+
+
+def test_a_lost_connection_is_503_and_then_recovers(
+    on_postgresql: tuple[TestClient, Engine],
+) -> None:
+    client, engine = on_postgresql
+    assert client.post("/predict", json={"features": EXAMPLE}).status_code == 200
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    with engine.connect() as connection:
+        connection.execute(text(others))
+    statuses = [client.post("/predict", json={"features": EXAMPLE}).status_code for _ in range(2)]
+    assert statuses == [503, 200]
+    assert client.get("/models").status_code == 200
