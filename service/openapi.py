@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from contracts.schema import Feature, FeatureSchema
-from service.decoder import SHOWN_CATEGORIES, describe
+from service.values import SHOWN_CATEGORIES, describe
 
 _JSON_TYPES = {"numeric": "number", "integer": "integer", "categorical": "string"}
 _EVENT_TIME = {

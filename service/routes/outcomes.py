@@ -18,6 +18,7 @@ from contracts.params import ClassLabel
 from service.decoder import MAX_PROBLEMS, MOMENT, InvalidRequestError, Problem, parse_moment
 from service.outcomes import Outcome, Result, record_outcomes
 from service.parts import Parts, PartsDep, json_response
+from service.values import safe_text
 
 router = APIRouter()
 
@@ -101,8 +102,7 @@ def _problem(loc: tuple[int | str, ...], message: str, allowed: dict[str, str]) 
     row = next((part for part in loc if isinstance(part, int)), None)
     field = str(loc[-1]) if loc and isinstance(loc[-1], str) else "outcomes"
     form = '{"outcomes": [{"prediction_id", "outcome", "observed_at"}, ...]} or one such object'
-    safe = field[:100].encode("utf-8", "backslashreplace").decode()
-    return Problem(row, safe, message, allowed.get(field, form))
+    return Problem(row, safe_text(field), message, allowed.get(field, form))
 
 
 def _count(parts: Parts, results: list[Result]) -> None:

@@ -1,0 +1,150 @@
+"""What one value of a request may be; decoder.py asks for every feature of every row."""
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from contracts.schema import MAGNITUDE_LIMIT, MISSING_CATEGORY, Feature
+
+MAX_TEXT = 1000
+SHOWN_CATEGORIES = 20
+# Integers beyond this are no longer exact as floats, and JSON writers begin to refuse them.
+_EXACT_INTEGER = 2**53
+
+
+class WrongValueError(ValueError):
+    """Says what is wrong with one value."""
+
+
+class _Absent:
+    """Marks a name that the request does not have."""
+
+
+ABSENT = _Absent()
+
+
+class Column(NamedTuple):
+    """One feature: how its values are checked and what they may be.
+
+    `check` turns a JSON value, or ABSENT, into what is logged and predicted from (None =
+    missing) or raises WrongValueError.
+    """
+
+    name: str
+    is_text: bool
+    check: Callable[[object], Any]  # str for text, a number otherwise
+    allowed: str
+
+
+def describe(feature: Feature) -> str:
+    """What a feature may hold, for people: errors and OpenAPI say the same."""
+    text = {"numeric": "a number", "integer": "an integer", "categorical": "text"}[feature.kind]
+    if feature.low is not None and feature.high is not None:
+        text += f", seen in training from {feature.low:g} to {feature.high:g}"
+    if feature.categories:
+        text += f", seen in training: {', '.join(feature.categories[:SHOWN_CATEGORIES])}"
+        more = len(feature.categories) - SHOWN_CATEGORIES
+        text += f" and {more} more" if more > 0 else ""
+        text += "; others predict as unseen"
+    return text + ("; null or absent = missing" if feature.nullable else "; required")
+
+
+def make_column(feature: Feature) -> Column:
+    """The rules of one feature."""
+    is_text = feature.kind == "categorical"
+    check = _text_check(feature) if is_text else _number_check(feature)
+    return Column(feature.name, is_text, check, describe(feature))
+
+
+def _number_check(feature: Feature) -> Callable[[object], float | int | None]:
+    """A function from a JSON value to what is logged and predicted from; None = missing."""
+    nullable, whole = feature.nullable, feature.kind == "integer"
+
+    def check(value: object) -> float | int | None:
+        if type(value) is float:
+            if -MAGNITUDE_LIMIT <= value <= MAGNITUDE_LIMIT:
+                if not whole:
+                    return value
+                if value.is_integer():
+                    return int(value) if abs(value) <= _EXACT_INTEGER else value
+        elif type(value) is int:
+            if -_EXACT_INTEGER <= value <= _EXACT_INTEGER:
+                return value
+            if -MAGNITUDE_LIMIT <= value <= MAGNITUDE_LIMIT:
+                return float(value)
+        elif nullable and (value is None or value is ABSENT):
+            return None
+        raise WrongValueError(_number_problem(value))
+
+    return check
+
+
+def _number_problem(value: object) -> str:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return _missing_problem(value) or f"is {name_of(value)}"
+    if not -MAGNITUDE_LIMIT <= value <= MAGNITUDE_LIMIT:
+        if isinstance(value, float) and math.isnan(value):
+            return "is NaN"
+        infinite = isinstance(value, float) and math.isinf(value)
+        return "is Infinity" if infinite else f"is beyond {MAGNITUDE_LIMIT:g}"
+    return f"is {value}, not an integer"
+
+
+def _text_check(feature: Feature) -> Callable[[object], str | None]:
+    nullable = feature.nullable
+
+    def check(value: object) -> str | None:
+        if type(value) is str:
+            if value and len(value) <= MAX_TEXT and "\0" not in value and _is_unicode(value):
+                return value
+            if value == MISSING_CATEGORY and nullable:
+                return None
+        elif nullable and (value is None or value is ABSENT):
+            return None
+        raise WrongValueError(_text_problem(value))
+
+    return check
+
+
+def _text_problem(value: object) -> str:
+    if not isinstance(value, str):
+        return _missing_problem(value) or f"is {name_of(value)}"
+    if value == MISSING_CATEGORY:
+        return "is empty, which means missing"
+    if len(value) > MAX_TEXT:
+        return f"has {len(value)} characters, more than {MAX_TEXT}"
+    return "holds a NUL character" if "\0" in value else "holds half a surrogate pair"
+
+
+def _missing_problem(value: object) -> str | None:
+    if value is ABSENT:
+        return "is missing"
+    return "is null" if value is None else None
+
+
+def _is_unicode(value: str) -> bool:
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def name_of(value: object) -> str:
+    """What a JSON value is, and the value itself where it is short."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, str):
+        shown = value if len(value) <= 40 else value[:40] + "..."
+        return f"text {safe_text(repr(shown))}"
+    if isinstance(value, int | float):
+        return f"a number, {value:.6g}" if abs(value) <= MAGNITUDE_LIMIT else "a huge number"
+    return "an object" if isinstance(value, dict) else "an array"
+
+
+def safe_text(name: str) -> str:
+    """Text from a request, short and encodable, for an error message."""
+    return name[:MAX_TEXT].encode("utf-8", "backslashreplace").decode()
