@@ -26,8 +26,8 @@ run: setup ## train, then start the service and the scheduler on SQLite; Ctrl-C 
 test: setup ## the fast tests
 	$(BIN)/python -m pytest -q
 
-test-slow: setup ## every test, also those that train, clone and kill processes
-	$(BIN)/python -m pytest -q -m ''
+test-slow: setup ## the tests that train, clone, kill processes or need PostgreSQL
+	$(BIN)/python -m pytest -q -m slow
 
 check: setup ## style, types, arrows between packages
 	$(BIN)/ruff check .

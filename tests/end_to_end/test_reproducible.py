@@ -1,0 +1,43 @@
+"""The same commit gives the same bundle, byte for byte, and nothing runs twice for nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from contracts.bundle import load_bundle
+from tests.end_to_end.conftest import clone, run_in
+
+pytestmark = pytest.mark.slow
+
+
+def test_two_fresh_clones_give_the_same_bytes(trained_clone: Path, tmp_path: Path) -> None:
+    other = clone(tmp_path / "other")
+    run_in(other, "dvc", "repro")
+
+    bundles = [path / "build" / "bundle" for path in (trained_clone, other)]
+    contents = [{f.name: f.read_bytes() for f in sorted(b.iterdir())} for b in bundles]
+    assert contents[0] == contents[1]
+    assert load_bundle(bundles[0]).version == load_bundle(bundles[1]).version
+
+
+def test_second_repro_does_nothing(trained_clone: Path) -> None:
+    assert "Data and pipelines are up to date" in run_in(trained_clone, "dvc", "repro")
+
+
+def test_lock_in_git_is_the_lock_that_repro_makes(trained_clone: Path) -> None:
+    assert run_in(trained_clone, "git", "status", "--short") == ""
+
+
+def test_metrics_and_plots_are_shown(trained_clone: Path) -> None:
+    assert "roc_auc" in run_in(trained_clone, "dvc", "metrics", "show")
+    run_in(trained_clone, "dvc", "plots", "show", "-o", "plots")
+    page = (trained_clone / "plots" / "index.html").read_text()
+    assert "ROC on the held-out days" in page
+
+
+def test_readme_states_the_measured_quality(trained_clone: Path) -> None:
+    metrics = load_bundle(trained_clone / "build" / "bundle").metrics
+    readme = (trained_clone / "README.md").read_text()
+
+    for name in ("roc_auc", "log_loss", "baseline_log_loss", "brier"):
+        assert f"{metrics[name]:.4f}" in readme, name
