@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,15 +14,22 @@ from benchmarks.load import free_port
 
 
 @contextmanager
-def temporary_postgresql(directory: Path) -> Iterator[str]:
-    """The SQLAlchemy URL of a fresh, empty database, while its server runs."""
+def temporary_postgresql() -> Iterator[str]:
+    """The SQLAlchemy URL of a fresh, empty database, while its server runs.
+
+    Not in pytest's temporary directory, which only its own user may enter: PostgreSQL refuses to
+    run as root.
+    """
     tools = _find_tools()
     if tools is None:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    with tempfile.TemporaryDirectory(prefix="perennial-postgresql-") as name:
+        yield from _serve(tools, Path(name))
+
+
+def _serve(tools: Path, directory: Path) -> Iterator[str]:
     as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    if as_user:  # PostgreSQL refuses to run as root
-        for parent in (directory, *directory.parents[:2]):
-            parent.chmod(0o755)
+    if as_user:
         shutil.chown(directory, "postgres")
     port, data = free_port(), directory / "data"
     control = [*as_user, str(tools / "pg_ctl"), "-D", str(data), "-w"]

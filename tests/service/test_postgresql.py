@@ -22,8 +22,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with temporary_postgresql(tmp_path_factory.mktemp("postgresql")) as url:
+def url() -> Iterator[str]:
+    with temporary_postgresql() as url:
         yield url
 
 
