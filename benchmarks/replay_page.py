@@ -13,10 +13,10 @@ SYSTEMS = {"live": "live champion", "never": "never retrained", "monthly": "orac
 COUNTS = ["requests", "outcomes", "checks", "alarms", "retrains", "promotions"]
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Replay</title>
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 td,th{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd}
-td:first-child,th:first-child{text-align:left}img{max-width:100%}</style>
+td:first-child,th:first-child{text-align:left;white-space:nowrap}img{max-width:100%}</style>
 <h1>Replay: {{ months[0].month }} to {{ months[-1].month }}</h1><p>{{ verdict }}</p>
 <img alt="log-loss and ROC AUC by month" src="data:image/png;base64,{{ picture }}">
 <table><tr>{% for name in header %}<th>{{ name }}{% endfor %}</tr>

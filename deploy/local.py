@@ -6,6 +6,7 @@
 import argparse
 import http.client
 import os
+import platform
 import secrets
 import signal
 import subprocess
@@ -55,12 +56,23 @@ def publish(engine: Engine, settings: Settings, now: datetime) -> tuple[str, str
     Returns:
         The champion's version and that of the trained bundle.
     """
-    version = register(engine, settings.bundles_dir, BUNDLE, now, {"made_at": now.isoformat()})
+    made = {"made_at": now.isoformat(), "host": platform.node(), "commit": _commit()}
+    version = register(engine, settings.bundles_dir, BUNDLE, now, made)
     with write_transaction(engine) as connection:
         current = champion(connection)
         if current is None:
             promote(connection, version, actor="make run", reason="the first bundle", now=now)
     return (current.version if current else version), version
+
+
+def _commit() -> str | None:
+    """The checked-out commit; None outside a git repository or without git."""
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
 
 
 @contextmanager

@@ -31,19 +31,17 @@ def search(
     """Draw parameters per candidate and keep the best mean score.
 
     Args:
-        frame: model frame (n rows), oldest first; only the newest `search.max_rows` are used.
+        frame: model frame (n rows), oldest first.
         target: int (n,), 1 = positive class.
 
     Returns:
         The choice; and one row per draw: candidate, values (JSON-able dict), mean_score,
         std_score (over folds; higher is better), fit_seconds is left out as it never repeats.
     """
-    newest = slice(-train.search.max_rows, None)
     draws = sum(_draws(train, name) for name in train.candidates)
     with tqdm(total=draws * train.search.folds, desc="search", unit="fit") as bar:
         tables = [
-            _search_one(name, frame[newest], target[newest], schema, train, bar.update)
-            for name in train.candidates
+            _search_one(name, frame, target, schema, train, bar.update) for name in train.candidates
         ]
     results = pd.concat(tables, ignore_index=True)
     best = results.iloc[int(results.mean_score.argmax())]

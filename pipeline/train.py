@@ -23,7 +23,7 @@ from pipeline.search import Chosen, search
 def choose(
     frame: pd.DataFrame, schema: FeatureSchema, params: Params
 ) -> tuple[Chosen, float, pd.DataFrame]:
-    """Search on the rows before the held-out days, which stay unseen by every choice.
+    """Search on the newest rows before the held-out days, which stay unseen by every choice.
 
     Args:
         frame: prepared rows, oldest first.
@@ -32,7 +32,7 @@ def choose(
         The chosen candidate, its decision threshold, the table of draws.
     """
     start = holdout_start(frame[params.data.timestamp], params.evaluate.holdout_days)
-    older = frame[frame[params.data.timestamp] < start]
+    older = frame[frame[params.data.timestamp] < start].tail(params.train.search.max_rows)
     features, target = model_frame(older, schema), is_positive(older, params.data)
     chosen, results = search(features, target, schema, params.train)
     return chosen, _best_threshold(chosen, features, target, schema, params.train), results
