@@ -38,6 +38,7 @@ class Search(Section):
     folds: Annotated[int, Field(ge=2)]
     max_rows: PositiveInt
     scoring: str
+    prefer: str
 
 
 class Train(Section):
@@ -45,6 +46,12 @@ class Train(Section):
     calibration_folds: Annotated[int, Field(ge=2)]
     search: Search
     candidates: Annotated[dict[str, dict[str, list[float | int]]], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _preferred_is_a_candidate(self) -> "Train":
+        if self.search.prefer not in self.candidates:
+            raise ValueError(f"search.prefer is none of {sorted(self.candidates)}")
+        return self
 
 
 class Evaluate(Section):

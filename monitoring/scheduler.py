@@ -9,9 +9,8 @@ import signal
 import sys
 import threading
 from datetime import UTC, datetime
-from types import FrameType
 
-from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from sqlalchemy import Engine
 
@@ -51,26 +50,22 @@ def check_and_retrain(engine: Engine, settings: Settings, stop: threading.Event)
         log.info("retrain %s %s: %s", outcome.retrain_id, outcome.state, outcome.reason)
 
 
-def run(engine: Engine, settings: Settings) -> None:
-    """Block until SIGTERM or SIGINT; a job under way is given up, its retrain is marked failed."""
-    scheduler, stop = BlockingScheduler(timezone=UTC), threading.Event()
+def run(engine: Engine, settings: Settings, stop: threading.Event) -> None:
+    """Block until `stop` is set; a retrain under way is then given up and marked failed."""
+    schedule = load_params(settings.params_file).monitoring.schedule
+    scheduler = BackgroundScheduler(timezone=UTC)
     scheduler.add_job(
         _guarded,
-        CronTrigger.from_crontab(load_params(settings.params_file).monitoring.schedule, UTC),
+        CronTrigger.from_crontab(schedule, UTC),
         args=[engine, settings, stop],
         coalesce=True,
         max_instances=1,
         misfire_grace_time=MISFIRE_GRACE_SECONDS,
     )
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-        scheduler.shutdown(wait=False)
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    log.info("checks run at %r (UTC)", load_params(settings.params_file).monitoring.schedule)
     scheduler.start()
+    log.info("checks run at %r (UTC)", schedule)
+    stop.wait()
+    scheduler.shutdown()
 
 
 def _guarded(engine: Engine, settings: Settings, stop: threading.Event) -> None:
@@ -93,7 +88,10 @@ def main() -> None:
         load_params(settings.params_file)
     except (DatabaseUrlError, DatabaseOutOfDateError, ParamsError) as error:
         sys.exit(str(error))
-    run(engine, settings)
+    stop = threading.Event()
+    for how in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(how, lambda _signal, _frame: stop.set())
+    run(engine, settings, stop)
 
 
 if __name__ == "__main__":

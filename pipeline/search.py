@@ -18,7 +18,7 @@ from pipeline.candidates import build
 
 @dataclass(frozen=True)
 class Chosen:
-    """The best draw of a search: enough to build the same unfitted model again."""
+    """The chosen draw of a search: enough to build the same unfitted model again."""
 
     candidate: str
     values: dict[str, float | int]
@@ -28,7 +28,7 @@ class Chosen:
 def search(
     frame: pd.DataFrame, target: np.ndarray, schema: FeatureSchema, train: Train
 ) -> tuple[Chosen, pd.DataFrame]:
-    """Draw parameters per candidate and keep the best mean score.
+    """Draw parameters per candidate and choose by mean score.
 
     Args:
         frame: model frame (n rows), oldest first.
@@ -44,8 +44,21 @@ def search(
             _search_one(name, frame, target, schema, train, bar.update) for name in train.candidates
         ]
     results = pd.concat(tables, ignore_index=True)
+    return choose_draw(results, train), results
+
+
+def choose_draw(results: pd.DataFrame, train: Train) -> Chosen:
+    """The best draw of the preferred candidate, unless another one is clearly better.
+
+    Clearly: by more than one standard error of the best draw's mean over folds (Breiman and
+    others, Classification and Regression Trees, 1984, section 3.4.3).
+    """
     best = results.iloc[int(results.mean_score.argmax())]
-    return Chosen(best.candidate, best["values"], float(best.mean_score)), results
+    error = best.std_score / np.sqrt(train.search.folds - 1)
+    preferred = results[results.candidate == train.search.prefer]
+    near = preferred[preferred.mean_score >= best.mean_score - error]
+    chosen = near.iloc[int(near.mean_score.argmax())] if len(near) else best
+    return Chosen(chosen.candidate, chosen["values"], float(chosen.mean_score))
 
 
 def _search_one(

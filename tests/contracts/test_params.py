@@ -38,6 +38,7 @@ def test_shipped_params_are_valid() -> None:
         ({"data__until": "soon"}, "data.until"),
         ({"features__temp": {"kind": "picture"}}, "features.temp.kind"),
         ({"features__late": {"kind": "integer"}}, "cannot be features: .'late'."),
+        ({"train__search__prefer": "oracle"}, "search.prefer is none of"),
         ({"data__classes": [0, 1, 2]}, "data.classes"),
         ({"monitoring__policy__drift_share": 1.5}, "monitoring.policy.drift_share"),
     ],

@@ -1,5 +1,8 @@
 """Who is champion is a matter of record, and every promotion can be taken back."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -130,3 +133,33 @@ def test_history_tells_who_and_why(engine: Engine, registered: list[str]) -> Non
         ("promote", registered[1], registered[0], "test"),
         ("rollback", registered[0], registered[1], "test"),
     ]
+
+
+def _command(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    places = {
+        "PERENNIAL_DATABASE_URL": f"sqlite:///{tmp_path}/perennial.db",
+        "PERENNIAL_BUNDLES_DIR": str(tmp_path / "bundles"),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "contracts.registry", *arguments],
+        env={**os.environ, **places}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_rollback_is_one_command(engine: Engine, registered: list[str], tmp_path: Path) -> None:
+    _promote(engine, registered[0])
+    _promote(engine, registered[1])
+
+    run = _command(tmp_path, "rollback", "--reason", "it is worse")
+
+    assert (run.returncode, run.stdout.strip()) == (0, registered[0])
+    assert _champion(engine) == registered[0]
+    assert f"* {registered[0]}" in _command(tmp_path, "list").stdout
+
+
+def test_refused_command_says_why(engine: Engine, tmp_path: Path) -> None:
+    run = _command(tmp_path, "promote", "abc")
+
+    assert run.returncode == 1
+    assert "promote refused: no version 'abc'" in run.stderr
+    assert "Traceback" not in run.stderr

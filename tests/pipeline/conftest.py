@@ -11,7 +11,13 @@ from pipeline import flights
 from pipeline.prepare import infer_schema, prepare
 from pipeline.search import Chosen
 
-QUICK = {"iterations": 1, "folds": 2, "max_rows": 4000, "scoring": "neg_log_loss"}
+QUICK = {
+    "iterations": 1,
+    "folds": 2,
+    "max_rows": 4000,
+    "scoring": "neg_log_loss",
+    "prefer": "gradient_boosting",
+}
 
 
 @pytest.fixture(scope="session")

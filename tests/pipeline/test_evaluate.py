@@ -8,7 +8,7 @@ from contracts.params import Params
 from contracts.schema import FeatureSchema
 from pipeline.evaluate import backtest, calibration_points, measure, roc_points
 from pipeline.frames import holdout_start, is_positive
-from pipeline.search import Chosen
+from pipeline.search import Chosen, choose_draw
 from pipeline.train import choose
 
 RECIPE = Chosen("logistic_regression", {"C": 0.1}, -0.5)
@@ -37,7 +37,7 @@ def test_search_tries_every_candidate(
     chosen, threshold, table = choose(january, schema, params)
 
     assert set(table.candidate) == set(params.train.candidates)
-    assert chosen.score == table.mean_score.max()
+    assert chosen.score in set(table.mean_score)
     assert 0 < threshold < 1
 
 
@@ -91,3 +91,25 @@ def test_plots_run_from_corner_to_corner(holdout: pd.DataFrame, params: Params) 
 def test_holdout_that_leaves_nothing_is_refused(january: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="leave no earlier row"):
         holdout_start(january.event_time, 40)
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [([-0.50, -0.51], "gradient_boosting"), ([-0.50, -0.53], "logistic_regression")],
+    ids=["within one standard error", "clearly better"],
+)
+def test_preferred_candidate_yields_only_to_a_clearly_better_one(
+    params: Params, scores: list[float], expected: str
+) -> None:
+    table = pd.DataFrame(
+        {
+            "candidate": ["logistic_regression", "gradient_boosting"],
+            "values": [{"C": 1.0}, {"max_iter": 80}],
+            "mean_score": scores,
+            "std_score": [0.02, 0.02],
+        }
+    )
+    chosen = choose_draw(table, params.train)
+
+    assert chosen.candidate == expected
+    assert chosen.score == scores[0 if expected == "logistic_regression" else 1]

@@ -1,0 +1,60 @@
+"""Write measured figures into the documents: `python -m benchmarks.document`.
+
+Replaces what stands between `<!-- NAME -->` and `<!-- end -->` with a table made from
+benchmarks/results/NAME.json, wherever that file exists.
+"""
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from benchmarks.replay import judge
+from benchmarks.replay_page import header, rows
+from benchmarks.results import RESULTS
+from benchmarks.serve import as_table
+
+DOCUMENTS = [Path("README.md"), Path("docs/benchmarks.md")]
+BLOCK = re.compile(r"(<!-- (bench-serve|replay) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def replay_table(figures: dict[str, Any]) -> str:
+    """Markdown: the verdict and one row per month."""
+    lines = [header(), ["---"] * len(header()), *rows(figures["months"])]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{table}\n\n{judge(figures)} It took {figures['seconds'] / 60:.0f} minutes."
+
+
+def serve_table(figures: dict[str, Any]) -> str:
+    """Markdown: the table that bench-serve prints, and what it was measured on."""
+    machine = figures.pop("machine")
+    libraries = ", ".join(f"{name} {number}" for name, number in machine["libraries"].items())
+    return (
+        f"{as_table(figures)}\n\nMeasured on {machine['cores']} cores, Python "
+        f"{machine['python']}, {libraries}."
+    )
+
+
+def fill(text: str) -> str:
+    """The document with every block whose figures exist made anew."""
+    makers = {"bench-serve": serve_table, "replay": replay_table}
+
+    def replace(match: "re.Match[str]") -> str:
+        path = RESULTS / f"{match[2]}.json"
+        if not path.exists():
+            return match[0]
+        return f"{match[1]}{makers[match[2]](json.loads(path.read_text()))}\n{match[3]}"
+
+    return BLOCK.sub(replace, text)
+
+
+def main() -> None:
+    argparse.ArgumentParser(prog="python -m benchmarks.document", description=__doc__).parse_args()
+    for path in DOCUMENTS:
+        path.write_text(fill(path.read_text()))
+        print(f"figures written into {path}")
+
+
+if __name__ == "__main__":
+    main()
