@@ -39,8 +39,8 @@ format: setup ## rewrite the code in house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-replay: setup ## replay the flights after training as live traffic, in accelerated time
-	$(BIN)/python -m benchmarks.replay
+replay: setup ## replay seven months as live traffic in ten minutes; UNTIL=2014-01-01 for the year
+	$(BIN)/python -m benchmarks.replay $(if $(UNTIL),--until $(UNTIL))
 
 bench-serve: setup ## /predict against a bare ASGI echo of the same run
 	$(BIN)/python -m benchmarks.serve

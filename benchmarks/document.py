@@ -1,7 +1,7 @@
 """Write measured figures into the documents: `python -m benchmarks.document`.
 
 Replaces what stands between `<!-- NAME -->` and `<!-- end -->` with a table made from
-benchmarks/results/NAME.json, wherever that file exists.
+benchmarks/results/NAME.json, wherever that file exists, and draws docs/replay.png.
 """
 
 import argparse
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.replay import judge
-from benchmarks.replay_page import header, rows
+from benchmarks.replay_page import draw, header, rows
 from benchmarks.results import RESULTS
 from benchmarks.serve import as_table
 
+PICTURE = Path("docs/replay.png")
 DOCUMENTS = [Path("README.md"), Path("docs/benchmarks.md")]
 BLOCK = re.compile(r"(<!-- (bench-serve|replay) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -54,6 +55,10 @@ def main() -> None:
     for path in DOCUMENTS:
         path.write_text(fill(path.read_text()))
         print(f"figures written into {path}")
+    replay = RESULTS / "replay.json"
+    if replay.exists():
+        PICTURE.write_bytes(draw(json.loads(replay.read_text())["months"]))
+        print(f"picture drawn into {PICTURE}")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import pandas as pd
 from sqlalchemy import Engine, select
 
 from benchmarks.replay_months import Months, compare, read_live
-from benchmarks.replay_page import as_text, write_page
+from benchmarks.replay_page import SYSTEMS, as_text, write_page
 from benchmarks.replay_run import replay
 from benchmarks.results import write_result
 from benchmarks.traffic import Tally, make_flights
@@ -94,13 +94,17 @@ def judge(figures: dict[str, Any]) -> str:
     if promoted is None or promoted + 1 == len(months):
         return sentence + "No month follows a promotion, so its worth cannot be told."
     after = months[promoted + 1 :]
-    mean = {s: sum(m["log_loss"][s] * m["outcomes"] for m in after)
-            / sum(m["outcomes"] for m in after) for s in ("live", "never", "monthly")}  # fmt: skip
-    verb = "better" if mean["live"] < mean["never"] else "NOT better"
+    rows = sum(m["outcomes"] for m in after)
+    loss, auc = (
+        {s: sum(m[measure][s] * m["outcomes"] for m in after) / rows for s in SYSTEMS}
+        for measure in ("log_loss", "roc_auc")
+    )
+    verb = "better" if loss["live"] < loss["never"] else "NOT better"
     return sentence + (
         f"In the months after the first promotion the live champion's log-loss is "
-        f"{mean['live']:.4f}: {verb} than never retrained, {mean['never']:.4f}; "
-        f"the monthly oracle has {mean['monthly']:.4f}."
+        f"{loss['live']:.4f}, {verb} than never retrained ({loss['never']:.4f}); its ROC AUC is "
+        f"{auc['live']:.4f} against {auc['never']:.4f}. The monthly oracle has "
+        f"{loss['monthly']:.4f} and {auc['monthly']:.4f}."
     )
 
 
@@ -139,7 +143,9 @@ def main() -> None:
     parser.add_argument(
         "--until", default="2014-01-01", help="replay flights before this day (UTC)"
     )
-    parser.add_argument("--check-days", type=int, default=14, help="days between checks")
+    parser.add_argument(
+        "--check-days", type=int, default=14, help="days between checks; %(default)s"
+    )
     arguments = parser.parse_args()
     params = load_params(Path("params.yaml"))
     began = time.monotonic()

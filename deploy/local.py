@@ -151,7 +151,7 @@ Perennial is running. Champion: {version}
   Reports      {address}/reports
   Metrics      {address}/metrics
   Admin token  {token}  (for promote and rollback; set PERENNIAL_ADMIN_TOKEN to choose it)
-  A year of traffic in minutes: `make replay` in another terminal. Ctrl-C stops everything.""")
+  Months of traffic in minutes: `make replay` in another terminal. Ctrl-C stops everything.""")
     if trained != version:
         print(
             f"  build/bundle is {trained}; serve it: python -m contracts.registry promote {trained}"

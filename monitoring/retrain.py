@@ -25,6 +25,7 @@ from contracts.database import make_engine, write_transaction
 from contracts.migrate import require_current
 from contracts.params import Params, load_params
 from contracts.registry import champion, promote, register
+from contracts.schema import SchemaError
 from contracts.settings import Settings
 from contracts.tables import retrains
 from monitoring import leases
@@ -34,6 +35,8 @@ from monitoring.snapshot import NoOutcomesError, write_snapshot
 from monitoring.working_copy import CommandError, WorkingCopy, working_copy
 
 LEASE = "retrain"
+# For what happens around `dvc repro`, which alone has the deadline.
+LEASE_MARGIN = timedelta(minutes=15)
 BUNDLE, HOLDOUT = Path("build/bundle"), Path("build/holdout.parquet")
 OUTCOMES = Path("data/outcomes")
 
@@ -81,12 +84,13 @@ def run_retrain(
 
     Raises:
         NoChampionError: there is nothing to challenge.
+        BundleError: the champion's bundle is damaged.
         LeaseTakenError: another retrain is running.
     """
     run = _start(engine, settings, params, clock, reason, check_id)
     try:
         outcome = _train_and_gate(run, stop or threading.Event())
-    except (CommandError, BundleError, NoOutcomesError, OSError) as error:
+    except (CommandError, BundleError, NoOutcomesError, SchemaError, OSError) as error:
         outcome = Outcome(run.retrain_id, "failed", None, str(error))
         _note(run, state="failed", verdict=json.dumps({"error": str(error)}))
     finally:
@@ -105,18 +109,19 @@ def _start(
 ) -> _Run:
     retrain_id, now = str(uuid7()), clock()
     holder = f"{platform.node()}:{os.getpid()}"
-    length = timedelta(minutes=params.monitoring.retrain.deadline_minutes)
-    with write_transaction(engine) as connection:
+    length = timedelta(minutes=params.monitoring.retrain.deadline_minutes) + LEASE_MARGIN
+    with engine.connect() as connection:
         current = champion(connection)
-        if current is None:
-            raise NoChampionError
+    if current is None:
+        raise NoChampionError
+    bundle = load_bundle(settings.bundles_dir / current.version)
+    with write_transaction(engine) as connection:
         token = leases.take(connection, LEASE, holder, now, length)
         _bury_interrupted(connection, now)
         row = {"retrain_id": retrain_id, "check_id": check_id, "started_at": now,
                "state": "started", "reason": reason, "champion_version": current.version,
                "verdict": "{}"}  # fmt: skip
         connection.execute(insert(retrains).values(row))
-    bundle = load_bundle(settings.bundles_dir / current.version)
     return _Run(retrain_id, engine, settings, params, clock, bundle, token)
 
 
@@ -214,7 +219,7 @@ def main() -> None:
         outcome = run_retrain(
             engine, settings, params, lambda: datetime.now(UTC), reason=arguments.reason
         )
-    except (NoChampionError, leases.LeaseTakenError) as error:
+    except (NoChampionError, BundleError, leases.LeaseTakenError) as error:
         sys.exit(str(error))
     sys.stdout.write(
         f"{outcome.state}: {outcome.challenger or 'no challenger'}: {outcome.reason}\n"
