@@ -55,7 +55,7 @@ def test_quiet_window_is_checked_and_left_alone(world: World, tmp_path: Path) ->
     assert _rows(world.engine) == (1, [])
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_alarm_leads_to_a_retrain(world: World, tmp_path: Path, february: pd.DataFrame) -> None:
     """Flights of February, moved to the last 28 days, all late."""
     shift = datetime.now(UTC) - timedelta(days=28, hours=1) - datetime(2013, 2, 1, tzinfo=UTC)
@@ -75,6 +75,7 @@ def _start(database: Path) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.slow
 def test_process_refuses_an_unmigrated_database_in_one_line(tmp_path: Path) -> None:
     with _start(tmp_path / "new.db") as process:
         _, errors = process.communicate(timeout=30)
@@ -83,7 +84,9 @@ def test_process_refuses_an_unmigrated_database_in_one_line(tmp_path: Path) -> N
     assert errors.strip().splitlines()[-1].endswith("run `python -m contracts.migrate`")
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "how", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_process_ends_when_it_is_asked_to(world: World, how: signal.Signals) -> None:
     with _start(Path(str(world.engine.url.database))) as process:
         assert process.stderr is not None
