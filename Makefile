@@ -1,4 +1,5 @@
 # Short targets; what they do lives in the modules that they call. `make help` lists them.
+# uv installs in seconds; pip is the way out where only pip knows the way to the packages.
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
@@ -15,9 +16,11 @@ setup: .venv/ready ## make .venv with every locked dependency
 
 .venv/ready: requirements/dev.txt requirements/bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
-	$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements/dev.txt
+	@echo "Making .venv and installing the locked dependencies ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@$(BIN)/uv pip sync -q --system-certs --python $(BIN)/python --require-hashes requirements/dev.txt || \
+		{ echo "uv could not, pip tries (a minute) ..."; $(BIN)/python -m pip install -q --no-deps --require-hashes -r requirements/dev.txt; }
 	@touch $@
 
 run: setup ## train, then start the service and the scheduler on SQLite; Ctrl-C stops them
