@@ -56,7 +56,8 @@ def publish(engine: Engine, settings: Settings, now: datetime) -> tuple[str, str
     Returns:
         The champion's version and that of the trained bundle.
     """
-    made = {"made_at": now.isoformat(), "host": platform.node(), "commit": _commit()}
+    made = {"made_at": now.isoformat(), "host": platform.node(), "commit": _commit(),
+            "python": platform.python_version()}  # fmt: skip
     version = register(engine, settings.bundles_dir, BUNDLE, now, made)
     with write_transaction(engine) as connection:
         current = champion(connection)

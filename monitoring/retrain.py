@@ -133,7 +133,8 @@ def _train_and_gate(run: _Run, stop: threading.Event) -> Outcome:
             f"Retrain {run.retrain_id}", run.settings.project_dir.resolve(),
             f"refs/retrains/{run.retrain_id}",
         )  # fmt: skip
-        made = {"made_at": run.clock().isoformat(), "host": platform.node(), "commit": commit}
+        made = {"made_at": run.clock().isoformat(), "host": platform.node(), "commit": commit,
+                "python": platform.python_version()}  # fmt: skip
         source = copy.directory / BUNDLE
         version = register(run.engine, run.settings.bundles_dir, source, run.clock(), made)
         _note(run, state="trained", challenger_version=version)

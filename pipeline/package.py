@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import platform
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -52,7 +51,6 @@ def describe_origin(frame: pd.DataFrame, data: bytes, params: Params, lock: Path
         "trained_until": times.max().isoformat(),
         "rows": len(frame),
         "libraries": {name: version(name) for name in LIBRARIES},
-        "python": platform.python_version(),
         "data": digest(data),
         "params": digest(json.dumps(used, sort_keys=True).encode()),
         "lock": _upstream_lock(lock),
