@@ -191,7 +191,8 @@ def run(settings: Settings) -> None:
 
 def main() -> None:
     argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__).parse_args()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for how in (signal.SIGTERM, signal.SIGINT):  # also where a shell started it deaf to Ctrl-C
+        signal.signal(how, _interrupt)
     try:
         settings = Settings()
         if settings.admin_token is None:
