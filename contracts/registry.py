@@ -16,7 +16,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, insert, select
 
 from contracts.bundle import Bundle, BundleError, copy_bundle, load_bundle
-from contracts.database import make_engine, write_transaction
+from contracts.database import DatabaseUrlError, make_engine, write_transaction
+from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.settings import Settings
 from contracts.tables import model_versions, stage_changes
 
@@ -174,8 +175,7 @@ def _print_versions(engine: Engine) -> None:
             )
 
 
-def _run(arguments: argparse.Namespace, settings: Settings, now: datetime) -> str:
-    engine = make_engine(settings.database_url)
+def _run(arguments: argparse.Namespace, engine: Engine, settings: Settings, now: datetime) -> str:
     actor = getpass.getuser()
     if arguments.action == "register":
         made = {"made_at": now.isoformat(), "by": actor}
@@ -191,12 +191,15 @@ def _run(arguments: argparse.Namespace, settings: Settings, now: datetime) -> st
 def main() -> None:
     arguments = _parser().parse_args()
     settings = Settings()
-    if arguments.action == "list":
-        _print_versions(make_engine(settings.database_url))
-        return
     try:
-        sys.stdout.write(_run(arguments, settings, datetime.now(UTC)) + "\n")
-    except (BundleError, LookupError) as error:
+        engine = make_engine(settings.database_url)
+        require_current(engine)
+        if arguments.action == "list":
+            _print_versions(engine)
+        else:
+            version = _run(arguments, engine, settings, datetime.now(UTC))
+            sys.stdout.write(f"{version}\n")
+    except (BundleError, DatabaseOutOfDateError, DatabaseUrlError, LookupError) as error:
         sys.exit(f"{arguments.action} refused: {error}")
 
 

@@ -1,7 +1,7 @@
 """FeatureSchema: what a row looks like. Training writes it, serving and monitoring read it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -125,8 +125,3 @@ class FeatureSchema:
 
 def _as_category(value: object) -> str:
     return value if isinstance(value, str) else MISSING_CATEGORY
-
-
-def row_columns(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Turn logged rows (dicts) into columns; an absent or null value stays None."""
-    return {name: [row.get(name) for row in rows] for name in names}

@@ -14,16 +14,16 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, insert, select
 from uuid_utils import uuid7
 
-from contracts.bundle import Bundle, load_bundle
-from contracts.database import make_engine, write_transaction
-from contracts.migrate import require_current
-from contracts.params import Monitoring, load_params
+from contracts.bundle import Bundle, BundleError, load_bundle
+from contracts.database import DatabaseUrlError, make_engine, write_transaction
+from contracts.migrate import DatabaseOutOfDateError, require_current
+from contracts.params import Monitoring, ParamsError, load_params
 from contracts.registry import champion
 from contracts.settings import Settings
 from contracts.tables import checks, outcomes, predictions, retrains
 from monitoring.performance import Performance, measure
 from monitoring.policy import Decision, Evidence, decide
-from monitoring.reports import write_report
+from monitoring.reports import ReportError, write_report
 from monitoring.windows import count_rows, read_rows, read_scores
 
 
@@ -32,6 +32,17 @@ class NoChampionError(LookupError):
 
     def __init__(self) -> None:
         super().__init__("no champion yet; `python -m contracts.registry promote VERSION`")
+
+
+# What a person who runs a check or a retrain by hand is told in one line.
+REFUSALS = (
+    BundleError,
+    DatabaseOutOfDateError,
+    DatabaseUrlError,
+    NoChampionError,
+    ParamsError,
+    ReportError,
+)
 
 
 @dataclass(frozen=True)
@@ -135,10 +146,16 @@ def _record(
 def main() -> None:
     argparse.ArgumentParser(prog="python -m monitoring.check", description=__doc__).parse_args()
     settings = Settings()
-    engine = make_engine(settings.database_url)
-    require_current(engine)
-    params = load_params(settings.params_file).monitoring
-    check = run_check(engine, settings.bundles_dir, settings.reports_dir, params, datetime.now(UTC))
+    sys.stdout.write("comparing windows; a report takes about ten seconds ...\n")
+    sys.stdout.flush()
+    try:
+        engine = make_engine(settings.database_url)
+        require_current(engine)
+        params = load_params(settings.params_file).monitoring
+        places = (settings.bundles_dir, settings.reports_dir)
+        check = run_check(engine, *places, params, datetime.now(UTC))
+    except REFUSALS as error:
+        sys.exit(str(error))
     sys.stdout.write(f"{check.decision.action}: {check.decision.reason}\n")
     if check.report:
         sys.stdout.write(f"report: {settings.reports_dir / check.report}\n")

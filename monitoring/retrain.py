@@ -29,7 +29,7 @@ from contracts.schema import SchemaError
 from contracts.settings import Settings
 from contracts.tables import retrains
 from monitoring import leases
-from monitoring.check import NoChampionError
+from monitoring.check import REFUSALS, NoChampionError
 from monitoring.gate import Verdict, judge
 from monitoring.snapshot import NoOutcomesError, write_snapshot
 from monitoring.working_copy import CommandError, WorkingCopy, working_copy
@@ -212,15 +212,16 @@ def main() -> None:
     parser.add_argument("--reason", default="by hand", help="kept with the retrain")
     arguments = parser.parse_args()
     settings = Settings()
-    engine = make_engine(settings.database_url)
-    require_current(engine)
-    params = load_params(settings.params_file)
-    sys.stdout.write(f"retraining; the log grows in {settings.work_dir}\n")
+    sys.stdout.write(f"retraining, a minute or more; the log grows in {settings.work_dir}\n")
+    sys.stdout.flush()
     try:
+        engine = make_engine(settings.database_url)
+        require_current(engine)
+        params = load_params(settings.params_file)
         outcome = run_retrain(
             engine, settings, params, lambda: datetime.now(UTC), reason=arguments.reason
         )
-    except (NoChampionError, BundleError, leases.LeaseTakenError) as error:
+    except (*REFUSALS, leases.LeaseTakenError) as error:
         sys.exit(str(error))
     sys.stdout.write(
         f"{outcome.state}: {outcome.challenger or 'no challenger'}: {outcome.reason}\n"

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from tqdm import tqdm
 
 from contracts.bundle import digest, save_bundle
 from contracts.onnx_model import OnnxModel
@@ -63,6 +65,38 @@ def _upstream_lock(path: Path) -> dict[str, Any]:
     return {name: stages[name] for name in UPSTREAM if name in stages}
 
 
+def _assemble(
+    paths: argparse.Namespace, tick: Callable[[], object]
+) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The bundle's files and what its manifest says of their origin."""
+    params = load_params(paths.params)
+    rng = np.random.default_rng(params.train.seed)
+    frame = read_prepared(paths.prepared)
+    chosen = json.loads(paths.chosen.read_text())
+    schema = FeatureSchema.from_json(paths.schema.read_bytes()).with_threshold(chosen["threshold"])
+    model = load_model(paths.model.read_bytes())
+    tick()
+    onnx_bytes = to_onnx(model, schema)
+    onnx = OnnxModel(onnx_bytes, schema)
+    tick()
+    newest = frame.tail(params.package.parity_rows)
+    parity = prove_parity(model, onnx, newest, params.package.parity_tolerance, rng)
+    tick()
+    metrics = paths.metrics.read_bytes()
+    origin = describe_origin(frame, paths.prepared.read_bytes(), params, paths.lock)
+    card = write_model_card(schema, chosen, json.loads(metrics), origin, parity)
+    reference = sample_reference(frame, onnx, params.package.reference_rows, rng)
+    files = {
+        "schema.json": schema.to_json().encode(),
+        "model.onnx": onnx_bytes,
+        "model.skops": paths.model.read_bytes(),
+        "reference.parquet": reference.to_parquet(),
+        "metrics.json": metrics,
+        "model_card.md": card.encode(),
+    }
+    return files, origin
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pipeline.package", description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
@@ -71,30 +105,10 @@ def main() -> None:
     parser.add_argument("--lock", type=Path, default=Path("dvc.lock"))
     parser.add_argument("--bundle", type=Path, required=True, help="written: directory")
     arguments = parser.parse_args()
-    params = load_params(arguments.params)
-    rng = np.random.default_rng(params.train.seed)
-    frame = read_prepared(arguments.prepared)
-    chosen = json.loads(arguments.chosen.read_text())
-    schema = FeatureSchema.from_json(arguments.schema.read_bytes())
-    schema = schema.with_threshold(chosen["threshold"])
-    skops_bytes = arguments.model.read_bytes()
-    model = load_model(skops_bytes)
-    onnx_bytes = to_onnx(model, schema)
-    onnx = OnnxModel(onnx_bytes, schema)
-    newest = frame.tail(params.package.parity_rows)
-    parity = prove_parity(model, onnx, newest, params.package.parity_tolerance, rng)
-    reference = sample_reference(frame, onnx, params.package.reference_rows, rng)
-    metrics = json.loads(arguments.metrics.read_text())
-    origin = describe_origin(frame, arguments.prepared.read_bytes(), params, arguments.lock)
-    files = {
-        "schema.json": schema.to_json().encode(),
-        "model.onnx": onnx_bytes,
-        "model.skops": skops_bytes,
-        "reference.parquet": reference.to_parquet(),
-        "metrics.json": arguments.metrics.read_bytes(),
-        "model_card.md": write_model_card(schema, chosen, metrics, origin, parity).encode(),
-    }
-    save_bundle(arguments.bundle, files, origin)
+    with tqdm(total=4, desc="package", unit="step") as bar:
+        files, origin = _assemble(arguments, bar.update)
+        save_bundle(arguments.bundle, files, origin)
+        bar.update()
 
 
 if __name__ == "__main__":
