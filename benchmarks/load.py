@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -46,10 +45,3 @@ def load(url: str, body: bytes, connections: int, seconds: int) -> Figures:
         run = subprocess.run(command, check=True, capture_output=True, text=True)
     figures: Figures = json.loads(run.stdout.strip().splitlines()[-1])
     return {name: round(value, 3) for name, value in figures.items()}
-
-
-def free_port() -> int:
-    """A port of the loopback that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

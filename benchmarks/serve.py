@@ -21,14 +21,14 @@ from pathlib import Path
 from sqlalchemy import func, select
 from tqdm import tqdm
 
-from benchmarks.load import Figures, free_port, load, require_wrk
+from benchmarks.load import Figures, load, require_wrk
 from benchmarks.results import write_result
 from contracts.bundle import load_bundle
 from contracts.database import make_engine
 from contracts.migrate import migrate
 from contracts.settings import Settings
 from contracts.tables import predictions
-from deploy.local import BUNDLE, publish, running, train, wait_until_ready
+from deploy.local import BUNDLE, free_port, publish, running, train, wait_until_ready
 
 CONNECTIONS = (1, 16, 64)
 Results = dict[str, dict[str, Figures]]

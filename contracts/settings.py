@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Read from PERENNIAL_* variables and from .env; relative paths start at the project's root."""
+    """Read from PERENNIAL_* variables and .env; relative paths start where the process is run."""
 
     model_config = SettingsConfigDict(
         env_prefix="PERENNIAL_", env_file=".env", extra="ignore", frozen=True

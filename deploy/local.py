@@ -9,6 +9,7 @@ import os
 import platform
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from pathlib import Path
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import Engine
 
+from contracts.bundle import BundleError
 from contracts.database import DatabaseUrlError, make_engine, write_transaction
 from contracts.migrate import migrate
 from contracts.registry import champion, promote, register
@@ -43,11 +45,18 @@ def train() -> None:
         StackError: a stage failed; its own output says why.
     """
     tools = str(Path(sys.executable).parent)
-    environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
+    environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}",
+                   "OMP_WAIT_POLICY": "PASSIVE"}  # fmt: skip
+    command = [f"{tools}/dvc", "repro"]
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
-        subprocess.run([f"{tools}/dvc", "repro"], check=True, env=environment)
-    except subprocess.CalledProcessError as error:
-        raise StackError(f"`dvc repro` ended with {error.returncode}; see above") from None
+        code = process.wait()
+    finally:  # interrupted: DVC's stages are in its group and end with it
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            _wait_or_kill(process)
+    if code:
+        raise StackError(f"`dvc repro` ended with {code}; see above")
 
 
 def publish(engine: Engine, settings: Settings, now: datetime) -> tuple[str, str]:
@@ -114,10 +123,12 @@ def wait_until_ready(settings: Settings, processes: Processes) -> None:
         StackError: a process ended, or READY_SECONDS passed.
     """
     end = time.monotonic() + READY_SECONDS
-    while not is_ready(settings):
+    while True:
         ended = [name for name, process in processes.items() if process.poll() is not None]
         if ended:
             raise StackError(f"{ended[0]} ended; its last lines are above")
+        if is_ready(settings):
+            return
         if time.monotonic() > end:
             raise StackError(f"the service was not ready within {READY_SECONDS} s")
         time.sleep(0.1)
@@ -133,6 +144,22 @@ def is_ready(settings: Settings) -> bool:
         return False
     finally:
         connection.close()
+
+
+def free_port() -> int:
+    """A port of the loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _refuse_taken_port(settings: Settings) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex((settings.host, settings.port)) == 0:
+            raise StackError(
+                f"something already answers at {settings.host}:{settings.port}; stop it, or "
+                "choose another PERENNIAL_PORT"
+            )
 
 
 def _wait_or_kill(process: "subprocess.Popen[bytes]") -> None:
@@ -178,6 +205,7 @@ def run(settings: Settings) -> None:
     Raises:
         StackError: see above.
     """
+    _refuse_taken_port(settings)
     print("Training, where something changed (dvc repro) ...", flush=True)
     train()
     engine = make_engine(settings.database_url)
@@ -195,12 +223,12 @@ def main() -> None:
         signal.signal(how, _interrupt)
     try:
         settings = Settings()
-        if settings.admin_token is None:
-            settings = Settings(admin_token=SecretStr(secrets.token_urlsafe(16)))
+        token = settings.admin_token or SecretStr(secrets.token_urlsafe(16))
+        settings = Settings(admin_token=token, port=settings.port or free_port())
         run(settings)
     except KeyboardInterrupt:
         print("\nstopped")
-    except (StackError, DatabaseUrlError, ValidationError) as error:
+    except (StackError, BundleError, DatabaseUrlError, ValidationError) as error:
         sys.exit(f"make run: {error}")
 
 

@@ -41,7 +41,6 @@ REFUSALS = (
     DatabaseUrlError,
     NoChampionError,
     ParamsError,
-    ReportError,
 )
 
 
@@ -64,7 +63,6 @@ def run_check(
     Raises:
         NoChampionError: nothing was ever promoted.
         BundleError: the champion's bundle is damaged.
-        ReportError: the comparison failed.
     """
     with engine.connect() as connection:
         current = champion(connection)
@@ -75,11 +73,14 @@ def run_check(
         rows = count_rows(connection, start, now)
         frame = read_rows(connection, start, now, params.max_rows)
         performance = _performance(connection, bundle, params, now)
-        history = _history(connection, bundle)
+        history = _history(connection, bundle, now)
     check_id, name, findings = str(uuid7()), None, {}
     if rows >= params.policy.min_rows:
         name = f"check-{now:%Y%m%dT%H%M%S}-{check_id[-6:]}.html"
-        findings = write_report(bundle, frame, reports / name)
+        try:
+            findings = write_report(bundle, frame, reports / name)
+        except ReportError as error:  # performance is judged all the same
+            name, findings = None, {"error": str(error)}
     evidence = Evidence(now, rows, drift_share=findings.get("share"), performance=performance,
                         **history)  # fmt: skip
     check = Check(
@@ -97,19 +98,22 @@ def _performance(
     return measure(scores, bundle.schema.target.classes[-1])
 
 
-def _history(connection: Connection, bundle: Bundle) -> dict[str, Any]:
+def _history(connection: Connection, bundle: Bundle, now: datetime) -> dict[str, Any]:
     learned_until = datetime.fromisoformat(bundle.manifest["trained_until"])
     times = predictions.c.event_time
     labelled = (
-        select(func.count(outcomes.c.prediction_id.distinct()), func.min(times), func.max(times))
+        select(
+            func.count(outcomes.c.prediction_id.distinct()), func.count(func.date(times).distinct())
+        )
         .join(predictions, predictions.c.prediction_id == outcomes.c.prediction_id)
-        .where(times > learned_until)
+        .where(times > learned_until, times < now)
     )
-    number, first, last = connection.execute(labelled).one()
+    earlier = select(func.max(retrains.c.started_at)).where(retrains.c.started_at <= now)
+    number, days = connection.execute(labelled).one()
     return {
         "outcomes": number,
-        "outcome_days": (last - first).days + 1 if number else 0,
-        "last_retrain": connection.execute(select(func.max(retrains.c.started_at))).scalar_one(),
+        "outcome_days": days,
+        "last_retrain": connection.execute(earlier).scalar_one(),
     }
 
 

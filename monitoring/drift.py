@@ -35,8 +35,9 @@ def compare(
         current: the window, the same columns; a feature may be absent or all missing.
 
     Returns:
-        `columns`: name -> {distance, drifted}; `share` of drifted ones among those judged;
-        `not_judged`: name -> why; `missing`: name -> [share in reference, share in current].
+        `columns`: name -> {distance, drifted}; `not_judged`: name -> why; `vanished`: those of
+        them that the reference has; `share` of drifted and vanished ones among both;
+        `missing`: name -> [share in reference, share in current].
     """
     not_judged = _find_unusable(reference, current, schema)
     numeric = [n for n in [*schema.numeric, SCORE] if n not in not_judged]
@@ -58,10 +59,13 @@ def compare(
     snapshot = Report([preset, DataSummaryPreset()]).run(*frames)
     snapshot.save_html(str(report))  # a Path would silently write nothing
     columns = _distances(snapshot.dict(), names)
-    drifted = sum(column["drifted"] for column in columns.values())
+    vanished = [n for n in not_judged if _has_values(reference, n)]
+    drifted = sum(column["drifted"] for column in columns.values()) + len(vanished)
+    judged = len(columns) + len(vanished)
     return {
         "columns": columns,
-        "share": drifted / len(columns) if columns else None,
+        "share": drifted / judged if judged else None,
+        "vanished": vanished,
         "not_judged": not_judged,
         "missing": _missing_shares(reference, current, schema),
     }
@@ -79,6 +83,10 @@ def _find_unusable(
             elif frame[name].isna().all():
                 found[name] = f"all values missing in the {side}"
     return found
+
+
+def _has_values(frame: pd.DataFrame, name: str) -> bool:
+    return name in frame and bool(frame[name].notna().any())
 
 
 def _safe(

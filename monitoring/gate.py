@@ -47,11 +47,12 @@ def judge(
         return Verdict(False, reason, rows, days)
     losses = [row_log_loss(target, p).to_numpy() for p in (champion, challenger)]
     saved = pd.Series(losses[0] - losses[1])
-    t = t_over_days(saved.groupby(timestamps.dt.floor("D").to_numpy()).mean())
+    daily = saved.groupby(timestamps.dt.floor("D").to_numpy()).mean()
+    t = t_over_days(daily)
     promote = t is not None and t > gate.min_t
-    verb = "saves" if saved.mean() > 0 else "costs"
+    verb = "saves" if daily.mean() > 0 else "costs"
     reason = (
-        f"the challenger {verb} {abs(saved.mean()):.4f} log-loss a row over {days} days "
+        f"the challenger {verb} {abs(daily.mean()):.4f} log-loss a row, mean of {days} days "
         f"(t = {0.0 if t is None else t:.2f}, the gate asks for more than {gate.min_t:g})"
     )
     return Verdict(promote, reason, rows, days, losses[0].mean(), losses[1].mean(), t)

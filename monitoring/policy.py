@@ -15,7 +15,7 @@ class Evidence:
     now: datetime
     rows: int  # predictions in the drift window
     outcomes: int  # since the champion's training ended
-    outcome_days: int  # that they span
+    outcome_days: int  # different days on which they fall
     drift_share: float | None  # of judged columns; None = not judged
     performance: Performance
     last_retrain: datetime | None
@@ -62,8 +62,8 @@ def _hindrance(evidence: Evidence, policy: Policy) -> str | None:
         )
     if evidence.outcome_days < policy.min_outcome_days:
         return (
-            f"new outcomes span only {evidence.outcome_days} days, too few to judge a challenger; "
-            f"policy.min_outcome_days asks for {policy.min_outcome_days}"
+            f"new outcomes fall on only {evidence.outcome_days} days, too few to judge a "
+            f"challenger; policy.min_outcome_days asks for {policy.min_outcome_days}"
         )
     cooldown = timedelta(days=policy.cooldown_days)
     if evidence.last_retrain is not None and evidence.now < evidence.last_retrain + cooldown:
@@ -79,4 +79,6 @@ def _quiet(evidence: Evidence, policy: Policy) -> str:
         )
     if evidence.performance.days < policy.min_days:
         return f"no drift; performance not judged: {evidence.performance.days} days with outcomes"
+    if evidence.drift_share is None:
+        return "performance as expected; drift not judged, the report failed"
     return "no drift, performance as expected"

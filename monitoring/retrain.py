@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -93,9 +94,12 @@ def run_retrain(
     except (CommandError, BundleError, NoOutcomesError, SchemaError, OSError) as error:
         outcome = Outcome(run.retrain_id, "failed", None, str(error))
         _note(run, state="failed", verdict=json.dumps({"error": str(error)}))
+    except BaseException as error:  # whatever it is goes up, but not without a trace
+        _note(run, state="failed", verdict=json.dumps({"error": repr(error)}))
+        raise
     finally:
         with write_transaction(engine) as connection:
-            leases.release(connection, LEASE, run.token, clock())
+            leases.release(connection, LEASE, run.token)
     return outcome
 
 
@@ -178,7 +182,11 @@ def _conclude(run: _Run, version: str, verdict: Verdict) -> Outcome:
         undisturbed = current is not None and current.version == run.champion.version
         undisturbed = undisturbed and leases.holds(connection, LEASE, run.token)
         state = "promoted" if verdict.promote and undisturbed else "rejected"
-        reason = verdict.reason if undisturbed else "the champion changed while this one trained"
+        reason = (
+            verdict.reason
+            if undisturbed
+            else "champion or lease changed hands while this one trained"
+        )
         if state == "promoted":
             actor = f"retrain {run.retrain_id}"
             promote(connection, version, actor=actor, reason=reason, now=now)
@@ -214,12 +222,15 @@ def main() -> None:
     settings = Settings()
     sys.stdout.write(f"retraining, a minute or more; the log grows in {settings.work_dir}\n")
     sys.stdout.flush()
+    stop = threading.Event()
+    for how in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(how, lambda _signal, _frame: stop.set())
     try:
         engine = make_engine(settings.database_url)
         require_current(engine)
-        params = load_params(settings.params_file)
+        params, reason = load_params(settings.params_file), arguments.reason
         outcome = run_retrain(
-            engine, settings, params, lambda: datetime.now(UTC), reason=arguments.reason
+            engine, settings, params, lambda: datetime.now(UTC), reason=reason, stop=stop
         )
     except (*REFUSALS, leases.LeaseTakenError) as error:
         sys.exit(str(error))

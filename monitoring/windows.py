@@ -16,12 +16,7 @@ from contracts.tables import outcomes, predictions
 _TAIL_DIGITS = 4
 _TAILS = 16**_TAIL_DIGITS
 
-FACTS = [
-    predictions.c.prediction_id,
-    predictions.c.event_time,
-    predictions.c.model_version,
-    predictions.c.probability,
-]
+FACTS = [predictions.c.event_time, predictions.c.probability]
 
 
 def count_rows(connection: Connection, start: datetime, end: datetime) -> int:
@@ -47,14 +42,14 @@ def read_scores(
     No features are read, so that months are cheap.
     """
     newest = _newest_outcome()
-    share = max_rows / max(count_rows(connection, start, end), 1)
     query = (
-        select(predictions.c.event_time, predictions.c.probability, outcomes.c.outcome)
+        select(*FACTS, outcomes.c.outcome)
         .join(newest, newest.c.prediction_id == predictions.c.prediction_id)
         .join(outcomes, outcomes.c.outcome_id == newest.c.outcome_id)
-        .where(_within(start, end), predictions.c.model_version == version, _sampled(share))
+        .where(_within(start, end), predictions.c.model_version == version)
     )
-    rows = connection.execute(query).all()
+    number = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+    rows = connection.execute(query.where(_sampled(max_rows / max(number, 1)))).all()
     frame = pd.DataFrame(rows, columns=["event_time", "probability", "outcome"])
     return frame.assign(outcome=frame.outcome.map(json.loads))
 

@@ -1,6 +1,7 @@
 """A private clone of the project in which one retrain runs; nobody's checkout is touched."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+CAUSE = re.compile(r"[A-Za-z_.]+(Error|Exception): ")
 POLL_SECONDS = 0.1
 AUTHOR = ["-c", "user.name=Perennial", "-c", "user.email=retrain@perennial.invalid"]
 
@@ -80,8 +82,11 @@ class WorkingCopy:
         return code
 
     def _last_line(self) -> str:
+        """The newest exception's message if there is one: DVC's own last line names no cause."""
         lines = Path(self.log.name).read_text(errors="replace").splitlines()
-        return next((line[-300:] for line in reversed(lines) if line.strip()), "no output")
+        told = [line.strip() for line in lines if line.strip()]
+        causes = [line for line in told if CAUSE.match(line)]
+        return (causes or told or ["no output"])[-1][:400]
 
 
 @contextmanager
@@ -132,4 +137,4 @@ def _environment() -> dict[str, str]:
     """This Python's tools come first, as in an activated environment."""
     tools = str(Path(sys.executable).parent)
     return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}",
-            "DVC_NO_ANALYTICS": "1"}  # fmt: skip
+            "DVC_NO_ANALYTICS": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # fmt: skip

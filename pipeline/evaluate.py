@@ -26,7 +26,13 @@ from tqdm import tqdm
 
 from contracts.params import Params, load_params
 from contracts.schema import FeatureSchema
-from pipeline.frames import holdout_start, is_positive, model_frame, read_prepared
+from pipeline.frames import (
+    DatasetError,
+    holdout_start,
+    is_positive,
+    model_frame,
+    read_prepared,
+)
 from pipeline.search import Chosen
 from pipeline.train import fit
 
@@ -58,8 +64,17 @@ def backtest(
 
 
 def measure(holdout: pd.DataFrame, threshold: float, params: Params) -> dict[str, float | int]:
-    """Quality on the held-out rows; the baseline always predicts the training rate."""
+    """Quality on the held-out rows; the baseline always predicts the training rate.
+
+    Raises:
+        DatasetError: only one class occurs in them.
+    """
     target = is_positive(holdout, params.data)
+    if len(np.unique(target)) < 2:
+        raise DatasetError(
+            f"the {len(holdout)} rows of the newest {params.evaluate.holdout_days} days have only "
+            "one class, so nothing can be measured on them"
+        )
     probability, baseline = holdout.probability, holdout.baseline
     answer = (probability >= threshold).astype(int)
     figures = {

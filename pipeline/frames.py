@@ -9,6 +9,10 @@ from contracts.params import Data
 from contracts.schema import FeatureSchema
 
 
+class DatasetError(ValueError):
+    """The table cannot be learned from; the message names the column and the remedy."""
+
+
 def model_frame(frame: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:
     """Columns as a model takes them: float32 numbers first, then text as objects, "" = missing."""
     numeric, text = schema.to_matrices(frame)
@@ -26,11 +30,11 @@ def holdout_start(timestamps: pd.Series, days: int) -> pd.Timestamp:
     """Midnight (UTC) from which the newest `days` days are held out of the search.
 
     Raises:
-        ValueError: nothing would be left to learn from.
+        DatasetError: nothing would be left to learn from.
     """
     start: pd.Timestamp = timestamps.max().normalize() - pd.Timedelta(days=days - 1)
     if not (timestamps < start).any():
-        raise ValueError(f"evaluate.holdout_days: {days} days leave no earlier row to learn from")
+        raise DatasetError(f"evaluate.holdout_days: {days} days leave no earlier row to learn from")
     return start
 
 

@@ -9,13 +9,10 @@ import pandas as pd
 
 from contracts.params import Data, FeatureParams, Params, load_params
 from contracts.schema import Feature, FeatureSchema, Target
+from pipeline.frames import DatasetError
 
 # Categories beyond this many are still learned, only no longer listed.
 LISTED_CATEGORIES = 1000
-
-
-class DatasetError(ValueError):
-    """The table cannot be learned from; the message names the column and the remedy."""
 
 
 def prepare(tables: list[pd.DataFrame], params: Params) -> tuple[pd.DataFrame, dict[str, int]]:

@@ -19,6 +19,7 @@ from uuid_utils import uuid7
 
 from contracts.database import checkpoint
 from contracts.params import ClassLabel
+from contracts.registry import NothingToRollBackError, UnknownVersionError
 from service.decoder import Decoded
 from service.groups import GroupWorker, Job
 from service.insert import Row, commit_for
@@ -77,7 +78,7 @@ class Ledger:
         """Write what is queued and end."""
         await self._worker.stop()
         self._disconnect()
-        await asyncio.to_thread(checkpoint, self._engine)
+        await asyncio.to_thread(self._checkpoint)
 
     def predict(self, predictor: Predictor, decoded: Decoded) -> "asyncio.Future[Answer]":
         """Predict the rows; the future is done once they are on disk.
@@ -120,7 +121,7 @@ class Ledger:
         with self._writing().begin() as transaction:
             try:
                 job.answer = job.payload(transaction.connection)
-            except LookupError as refused:  # promote and roll_back say so; nothing was changed
+            except (UnknownVersionError, NothingToRollBackError) as refused:  # nothing was changed
                 job.answer = refused
 
     def _answer(self, predictor: Predictor, group: Sequence[Job]) -> None:
@@ -196,5 +197,17 @@ class Ledger:
         self._rows += rows
         if self._commits >= CHECKPOINT_COMMITS or self._rows >= CHECKPOINT_ROWS:
             # False = another process is writing: ask again after the next commit.
-            if checkpoint(self._engine):
+            if self._checkpoint():
                 self._commits = self._rows = 0
+
+    def _checkpoint(self) -> bool:
+        """As contracts.database.checkpoint; a failure is told, but fails no answer.
+
+        What it would have copied is on disk already, in the write-ahead log.
+        """
+        try:
+            return checkpoint(self._engine)
+        except (SQLAlchemyError, sqlite3.Error, OSError):
+            log.exception("the write-ahead log could not be checkpointed")
+            self._metrics.errors.labels("checkpoint").inc()
+            return False

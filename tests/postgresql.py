@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.load import free_port
+from deploy.local import free_port
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.load import free_port
+from deploy.local import free_port
 from tests.end_to_end.conftest import environment, run_in
 
 pytestmark = pytest.mark.slow

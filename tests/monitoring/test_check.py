@@ -124,6 +124,8 @@ def test_unusable_columns_are_reported_not_fatal(
     }
     assert findings["missing"]["temp"][1] == 1.0
     assert len(findings["columns"]) == 14
+    assert findings["vanished"] == ["temp", "dewp", "carrier"]
+    assert findings["share"] == pytest.approx(3 / 17)
 
 
 def test_text_from_requests_is_escaped_in_the_report(

@@ -31,16 +31,24 @@ def test_expired_lease_is_taken_over_with_a_larger_token(world: World) -> None:
 def test_released_lease_is_free_at_once(world: World) -> None:
     with write_transaction(world.engine) as connection:
         token = take(connection, "retrain", "first", FEBRUARY, HOUR)
-        release(connection, "retrain", token, FEBRUARY)
+        release(connection, "retrain", token)
 
         assert take(connection, "retrain", "second", FEBRUARY, HOUR) == token + 1
+
+
+def test_released_lease_is_free_on_an_older_clock_too(world: World) -> None:
+    with write_transaction(world.engine) as connection:
+        token = take(connection, "retrain", "live", FEBRUARY + 1000 * HOUR, HOUR)
+        release(connection, "retrain", token)
+
+        assert take(connection, "retrain", "replay", FEBRUARY, HOUR) == token + 1
 
 
 def test_old_holder_cannot_release_the_new_ones_lease(world: World) -> None:
     with write_transaction(world.engine) as connection:
         old = take(connection, "retrain", "first", FEBRUARY, HOUR)
         take(connection, "retrain", "second", FEBRUARY + HOUR, HOUR)
-        release(connection, "retrain", old, FEBRUARY + HOUR)
+        release(connection, "retrain", old)
 
         with pytest.raises(LeaseTakenError):
             take(connection, "retrain", "third", FEBRUARY + HOUR, HOUR)

@@ -36,7 +36,7 @@ def policy() -> Policy:
         ({}, "keep", False, "no drift, performance as expected"),
         ({"drift_share": 0.5}, "retrain", True, "50% of the columns drifted"),
         ({"drift_share": 0.49}, "keep", False, "no drift"),
-        ({"drift_share": None}, "keep", False, "no drift"),
+        ({"drift_share": None}, "keep", False, "drift not judged"),
         (
             {"performance": WORSE},
             "retrain",
@@ -46,7 +46,7 @@ def policy() -> Policy:
         ({"performance": replace(WORSE, days=6)}, "keep", False, "not judged: 6 days"),
         ({"performance": replace(WORSE, t=None)}, "keep", False, "as expected"),
         ({"rows": 499, "drift_share": None}, "keep", False, "not enough data: 499 predictions"),
-        ({"performance": WORSE, "outcome_days": 27}, "keep", True, "span only 27 days"),
+        ({"performance": WORSE, "outcome_days": 27}, "keep", True, "fall on only 27 days"),
         ({"performance": WORSE, "outcomes": 499}, "keep", True, "but only 499 new outcomes"),
         (
             {"drift_share": 0.9, "last_retrain": NOW - timedelta(days=27)},

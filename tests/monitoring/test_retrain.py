@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -118,6 +119,18 @@ def test_real_retrain_learns_from_outcomes_and_obeys_the_gate(
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     assert "data/outcomes" in shown.stdout
+    assert _restore(settings.project_dir, ref, tmp_path / "old") == challenger.version
+
+
+def _restore(project: Path, ref: str, directory: Path) -> str:
+    """An old model, got back as the README says."""
+    dvc = str(Path(sys.executable).parent / "dvc")
+    cache = str(project / ".dvc" / "cache")
+    add = ["git", "worktree", "add", "--quiet", str(directory), ref]
+    subprocess.run(add, cwd=project, check=True, capture_output=True)
+    for command in ([dvc, "cache", "dir", "--local", cache], [dvc, "checkout", "--quiet"]):
+        subprocess.run(command, cwd=directory, check=True, capture_output=True)
+    return load_bundle(directory / "build" / "bundle").version
 
 
 @pytest.mark.slow

@@ -55,6 +55,20 @@ def test_a_locked_database_is_503_and_then_recovers(
     assert logged_ids(engine) == {before, after}
 
 
+def test_a_failing_checkpoint_fails_no_answer(client: TestClient, engine: Engine) -> None:
+    lock = Path(f"{engine.url.database}.lock")
+    lock.unlink()
+    lock.mkdir()  # so that the checkpoint cannot take it
+    full = {"instances": [EXAMPLE] * 10_000}  # enough rows for one checkpoint
+
+    response = client.post("/predict", json=full)
+
+    lock.rmdir()
+    assert response.status_code == 200
+    assert set(response.json()["prediction_id"]) == logged_ids(engine)
+    assert 'perennial_errors_total{kind="checkpoint"} 1.0' in client.get("/metrics").text
+
+
 def test_a_failing_statement_is_503_and_then_recovers(client: TestClient, engine: Engine) -> None:
     with write_transaction(engine) as connection:
         connection.exec_driver_sql("ALTER TABLE predictions RENAME TO elsewhere")
