@@ -141,7 +141,7 @@ def _refuse_used(engine: Engine, flights: pd.DataFrame) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.replay", description=__doc__)
     parser.add_argument(
-        "--until", default="2014-01-01", help="replay flights before this day (UTC)"
+        "--until", default="2013-11-01", help="replay flights before this day (UTC); %(default)s"
     )
     parser.add_argument(
         "--check-days", type=int, default=14, help="days between checks; %(default)s"
