@@ -72,7 +72,7 @@ def _guarded(engine: Engine, settings: Settings, stop: threading.Event) -> None:
     """The job's border: whatever fails is logged, and the next run comes."""
     try:
         check_and_retrain(engine, settings, stop)
-    except Exception:
+    except Exception:  # the job's border: one failed run must not end the schedule
         log.exception("the check failed; the next one runs on schedule")
 
 

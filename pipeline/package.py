@@ -60,9 +60,15 @@ def describe_origin(frame: pd.DataFrame, data: bytes, params: Params, lock: Path
 
 
 def _upstream_lock(path: Path) -> dict[str, Any]:
-    """The entries of dvc.lock that led here; DVC writes each one before the next stage starts."""
+    """The entries of dvc.lock that led here; DVC writes each one before the next stage starts.
+
+    All that they name is a dependency of this stage in dvc.yaml, so they are never out of date.
+    """
     stages = yaml.safe_load(path.read_text())["stages"] if path.exists() else {}
-    return {name: stages[name] for name in UPSTREAM if name in stages}
+    entries = {name: dict(stages[name]) for name in UPSTREAM if name in stages}
+    for entry in entries.values():
+        del entry["cmd"]  # paths; no dependency could tell that they changed
+    return entries
 
 
 def _assemble(

@@ -3,6 +3,7 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -106,9 +107,9 @@ def _describe(column: pd.Series, feature: FeatureParams, example: object) -> Fea
     return Feature(name, kind, nullable, low, high, example=_plain(example, kind))
 
 
-def _plain(value: object, kind: str) -> float | int | None:
+def _plain(value: Any, kind: str) -> float | int | None:
     """The shortest decimal that is the same float32."""
-    number = float(str(np.float32(value)))  # type: ignore[arg-type]  # a pandas scalar
+    number = float(str(np.float32(value)))
     if np.isnan(number):
         return None
     return int(number) if kind == "integer" else number

@@ -112,9 +112,7 @@ class ChampionWatcher:
             try:
                 self._look()
                 self._report(None)
-            # Border: a damaged bundle can make ONNX Runtime or the schema raise anything, and
-            # the version that answers must keep answering.
-            except Exception as error:
+            except Exception as error:  # a damaged bundle may raise anything; the old answers on
                 self._report(f"{type(error).__name__}: {error}")
 
     def _look(self) -> None:

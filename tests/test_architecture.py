@@ -47,7 +47,21 @@ def _needed(entry: Path) -> set[str]:
 def test_stage_lists_exactly_the_modules_it_needs(stage: str) -> None:
     listed = {dep for dep in STAGES[stage]["deps"] if str(dep).endswith(".py")}
 
-    assert listed == _needed(ROOT / "pipeline" / f"{stage}.py")
+    # The bundle's manifest holds the lock entries of every stage, so package depends on them all.
+    entries = STAGES if stage == "package" else [stage]
+    assert listed == set().union(*(_needed(ROOT / "pipeline" / f"{s}.py") for s in entries))
+
+
+def test_package_depends_on_all_that_its_manifest_names() -> None:
+    before = [stage for name, stage in STAGES.items() if name != "package"]
+    named = {str(dep) for stage in before for dep in stage["deps"]}
+    for stage in before:
+        for kind in ("outs", "metrics", "plots"):
+            named |= {next(iter(o)) if isinstance(o, dict) else o for o in stage.get(kind, [])}
+    sections = {section for stage in before for section in stage["params"]}
+
+    assert named <= set(STAGES["package"]["deps"])
+    assert sections <= set(STAGES["package"]["params"])
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -70,8 +70,7 @@ class PredictFront:
         except KNOWN as error:
             status, kind, extra, answer = answer_error(error)
             self._metrics.errors.labels(kind).inc()
-        # Border: a fault of ours is logged, counted and told, not a torn connection.
-        except Exception:
+        except Exception:  # the border: a fault of ours is told as 500, not a torn connection
             log.exception("a prediction failed")
             self._metrics.errors.labels("internal").inc()
             status, answer = 500, b'{"detail":"internal error; the log has it"}'
