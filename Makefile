@@ -50,7 +50,7 @@ bench-serve: setup ## /predict against a bare ASGI echo of the same run
 
 lock: setup ## compile requirements/*.in into hashed locks
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
-	for set in serve monitor train bootstrap; do \
+	for set in serve monitor train explain extras bootstrap; do \
 		$(LOCK) requirements/$$set.in -c requirements/dev.txt -o requirements/$$set.txt; done
 
 clean: ## delete what runs and stages have made; the database in var/ stays

@@ -6,33 +6,54 @@ Time and place of making stay outside (registry.py), so that the same inputs giv
 
 import hashlib
 import json
+import gzip
+import io
 import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+import numpy as np
 
 from contracts.onnx_model import OnnxModel
 from contracts.schema import FeatureSchema
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)  # format 1 had exactly FILES_OF_FORMAT_1
 MANIFEST = "manifest.json"
-FILES = frozenset(
+ONNX = "model.onnx"  # absent where ONNX would answer differently: served from model.skops
+REQUIRED = frozenset(
     {
         "schema.json",
-        "model.onnx",
         "model.skops",
         "reference.parquet",
         "metrics.json",
         "model_card.md",
+        "model_card.html",
     }
 )
+FILES_OF_FORMAT_1 = (REQUIRED | {ONNX}) - {"model_card.html"}
+# A large forest is mostly repetition; the other files are compressed by their own formats.
+COMPRESSED = ".gz"
+COMPRESS_FROM_BYTES = 1_000_000
 VERSION_LENGTH = 12
 
 
 class BundleError(ValueError):
     """A bundle is incomplete, altered or of another format; nothing of it was used."""
+
+
+class Model(Protocol):
+    """Answers rows; thread-safe."""
+
+    def answers(self, numeric: Any, text: Any) -> NDArray[np.float32]:
+        """float32 (n, outputs) from the matrices of FeatureSchema.to_matrices."""
+
+    def answers_of(self, columns: Any) -> NDArray[np.float32]:
+        """The same from named columns."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +73,30 @@ class Bundle:
         metrics: dict[str, Any] = json.loads(self.files["metrics.json"])
         return metrics
 
-    def model(self) -> OnnxModel:
-        return OnnxModel(self.files["model.onnx"], self.schema)
+    def model(self) -> Model:
+        """The model as it is served.
+
+        Raises:
+            BundleError: it is served from skops, for which this process lacks libraries.
+        """
+        if ONNX in self.files:
+            return OnnxModel(self.files[ONNX], self.schema)
+        return self.skops_model()
+
+    def skops_model(self) -> Model:
+        """The scikit-learn model itself.
+
+        Raises:
+            BundleError: this process lacks libraries.
+        """
+        try:
+            from contracts.skops_model import SkopsModel  # scikit-learn, which serving may lack
+        except ModuleNotFoundError as error:
+            raise BundleError(
+                f"{self.version} needs scikit-learn to answer or explain, and {error.name} is not "
+                "installed; install requirements/explain.txt"
+            ) from None
+        return SkopsModel(self.files["model.skops"], self.schema)
 
 
 def digest(content: bytes) -> str:
@@ -64,7 +107,7 @@ def save_bundle(directory: Path, files: Mapping[str, bytes], facts: Mapping[str,
     """Write a bundle: to a temporary directory, fsynced, then renamed into place.
 
     Args:
-        files: content of every file in FILES.
+        files: content of every file in REQUIRED, and of ONNX unless it is served from skops.
         facts: what the manifest says besides digests (libraries, data, params, lock); nothing
             that depends on when or where the bundle was made.
 
@@ -72,14 +115,16 @@ def save_bundle(directory: Path, files: Mapping[str, bytes], facts: Mapping[str,
         The version.
 
     Raises:
-        BundleError: `files` is not exactly FILES.
+        BundleError: `files` is not exactly that.
     """
-    if set(files) != FILES:
-        raise BundleError(f"a bundle has exactly {sorted(FILES)}, not {sorted(files)}")
-    digests = {name: digest(files[name]) for name in sorted(files)}
-    content = {"format": FORMAT, "files": digests, **facts}
+    if set(files) - {ONNX} != REQUIRED:
+        raise BundleError(f"a bundle has exactly {sorted(REQUIRED)}, not {sorted(files)}")
+    stored = _compress(files)
+    digests = {name: digest(stored[name]) for name in sorted(stored)}
+    sizes = {ONNX: len(files[ONNX])} if ONNX in files else {}
+    content = {"format": FORMAT, "files": digests, "sizes": sizes, **facts}
     manifest = (json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
-    _write_directory(directory, {MANIFEST: manifest, **files})
+    _write_directory(directory, {MANIFEST: manifest, **stored})
     return digest(manifest)[:VERSION_LENGTH]
 
 
@@ -89,18 +134,8 @@ def load_bundle(directory: Path) -> Bundle:
     Raises:
         BundleError: a file is missing, extra, a link, or does not match its digest.
     """
-    if not directory.is_dir():
-        raise BundleError(f"no bundle at {directory}")
-    for entry in directory.iterdir():
-        if entry.is_symlink() or not entry.is_file() or entry.name not in FILES | {MANIFEST}:
-            raise BundleError(f"{entry.name} does not belong in the bundle {directory}")
-    content = {name: _read(directory / name) for name in (MANIFEST, *sorted(FILES))}
-    version = digest(content[MANIFEST])[:VERSION_LENGTH]
-    manifest = _parse_manifest(content.pop(MANIFEST), directory)
-    for name, expected in manifest["files"].items():
-        if digest(content[name]) != expected:
-            raise BundleError(f"{name} in {directory} was altered: its digest does not match")
-    return Bundle(version, manifest, content)
+    manifest, stored, version = _read_verified(directory)
+    return Bundle(version, manifest, _decompress(stored, manifest, directory))
 
 
 def copy_bundle(source: Path, bundles: Path) -> str:
@@ -109,13 +144,50 @@ def copy_bundle(source: Path, bundles: Path) -> str:
     Raises:
         BundleError: as load_bundle.
     """
-    bundle = load_bundle(source)
-    target = bundles / bundle.version
+    _, stored, version = _read_verified(source)
+    target = bundles / version
     if not target.exists():
-        _write_directory(target, {MANIFEST: _read(source / MANIFEST), **bundle.files})
-    elif load_bundle(target).version != bundle.version:
+        _write_directory(target, {MANIFEST: _read(source / MANIFEST), **stored})
+    elif load_bundle(target).version != version:
         raise BundleError(f"{target} holds another bundle; move it away and register again")
-    return bundle.version
+    return version
+
+
+def _read_verified(directory: Path) -> tuple[dict[str, Any], dict[str, bytes], str]:
+    """Manifest, files as they are stored, and version."""
+    if not directory.is_dir():
+        raise BundleError(f"no bundle at {directory}")
+    content = _read(directory / MANIFEST)
+    manifest = _parse_manifest(content, directory)
+    for entry in directory.iterdir():
+        known = entry.name in {MANIFEST, *manifest["files"]}
+        if entry.is_symlink() or not entry.is_file() or not known:
+            raise BundleError(f"{entry.name} does not belong in the bundle {directory}")
+    stored = {name: _read(directory / name) for name in sorted(manifest["files"])}
+    for name, expected in manifest["files"].items():
+        if digest(stored[name]) != expected:
+            raise BundleError(f"{name} in {directory} was altered: its digest does not match")
+    return manifest, stored, digest(content)[:VERSION_LENGTH]
+
+
+def _compress(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    stored = dict(files)
+    if len(stored.get(ONNX, b"")) >= COMPRESS_FROM_BYTES:
+        stored[ONNX + COMPRESSED] = gzip.compress(stored.pop(ONNX), mtime=0)
+    return stored
+
+
+def _decompress(
+    stored: dict[str, bytes], manifest: dict[str, Any], directory: Path
+) -> dict[str, bytes]:
+    packed = stored.pop(ONNX + COMPRESSED, None)
+    if packed is not None:
+        size = manifest["sizes"][ONNX]
+        with gzip.open(io.BytesIO(packed)) as file:
+            stored[ONNX] = file.read(size + 1)  # never more than was promised
+        if len(stored[ONNX]) != size:
+            raise BundleError(f"{ONNX} in {directory} is not of the size that its manifest says")
+    return stored
 
 
 def _parse_manifest(content: bytes, directory: Path) -> dict[str, Any]:
@@ -124,10 +196,12 @@ def _parse_manifest(content: bytes, directory: Path) -> dict[str, Any]:
         found, names = manifest["format"], set(manifest["files"])
     except (ValueError, KeyError, TypeError):
         raise BundleError(f"{directory / MANIFEST} is not a manifest") from None
-    if found != FORMAT:
-        raise BundleError(f"{directory} has bundle format {found}, this code reads {FORMAT}")
-    if names != FILES:
-        raise BundleError(f"{directory} lists {sorted(names)}, not {sorted(FILES)}")
+    if found not in READABLE:
+        raise BundleError(f"{directory} has bundle format {found}, this code reads {READABLE}")
+    plain = {name.removesuffix(COMPRESSED) for name in names}
+    expected = FILES_OF_FORMAT_1 if found == 1 else REQUIRED
+    if plain != expected and plain != expected | {ONNX}:
+        raise BundleError(f"{directory} lists {sorted(names)}, not {sorted(expected)}")
     return manifest
 
 

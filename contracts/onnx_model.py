@@ -8,19 +8,21 @@ from numpy.typing import NDArray
 
 from contracts.schema import FeatureSchema
 
+PROBABILITIES, VALUE = "probabilities", "variable"
+
 
 class OnnxModel:
-    """Answers probabilities; thread-safe, one thread per call.
+    """Answers probabilities or values; thread-safe.
 
     Args:
         model: bytes of model.onnx, already verified.
         schema: the schema of the same bundle.
+        threads: of one call. One row takes microseconds; a thread pool would only add hand-overs.
     """
 
-    def __init__(self, model: bytes, schema: FeatureSchema) -> None:
+    def __init__(self, model: bytes, schema: FeatureSchema, threads: int = 1) -> None:
         options = onnxruntime.SessionOptions()
-        # One row takes microseconds; a thread pool would only add hand-overs.
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self.schema = schema
@@ -28,19 +30,20 @@ class OnnxModel:
             model, options, providers=["CPUExecutionProvider"]
         )
         self._inputs = [i.name for i in self._session.get_inputs()]
+        self._output = [VALUE if schema.target.task == "regression" else PROBABILITIES]
 
-    def probability(self, numeric: Any, text: Any) -> NDArray[np.float32]:
-        """Probability of the positive class, float32 (n,), in [0, 1].
+    def answers(self, numeric: Any, text: Any) -> NDArray[np.float32]:
+        """float32 (n, outputs): a probability of each class, or the value of a regression.
 
         Args:
-            numeric: float32 (n, numeric features), NaN = missing.
+            numeric: float32 (n, matrix columns), NaN = missing.
             text: object (n, categorical features) of str, "" = missing.
         """
         feed = {"numeric": numeric, "categorical": text}
         feed = {name: feed[name] for name in self._inputs}
-        positive: NDArray[np.float32] = self._session.run(["probabilities"], feed)[0][:, 1]
-        return positive
+        found: NDArray[np.float32] = self._session.run(self._output, feed)[0]
+        return found
 
-    def probability_of(self, columns: Any) -> NDArray[np.float32]:
+    def answers_of(self, columns: Any) -> NDArray[np.float32]:
         """The same from named columns (a frame or a mapping of lists)."""
-        return self.probability(*self.schema.to_matrices(columns))
+        return self.answers(*self.schema.to_matrices(columns))

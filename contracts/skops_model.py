@@ -1,0 +1,73 @@
+"""The model as scikit-learn runs it, read from skops: for explanations, and where ONNX cannot serve.
+
+The only module among the contracts that needs scikit-learn; imported only by who asks for it.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import skops.io
+from numpy.typing import NDArray
+
+from contracts.schema import FeatureSchema
+
+# Everything that our candidates contain beyond what skops trusts by itself.
+TRUSTED = [
+    "collections.OrderedDict",
+    "contracts.transformers.DateParts",
+    "contracts.transformers.RareGrouper",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMRegressor",
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.StratifiedKFold",
+]
+
+
+def load_model(content: bytes) -> Any:
+    """Read what pipeline/model_file.py wrote.
+
+    Raises:
+        skops.io.exceptions.UntrustedTypesFoundException: it holds a type that is not TRUSTED.
+    """
+    return skops.io.loads(content, trusted=TRUSTED)
+
+
+def frame_of(numeric: NDArray[np.float32], text: NDArray[np.object_], schema: FeatureSchema) -> Any:
+    """The matrices side by side as a scikit-learn model takes them: float32 columns, then text."""
+    numbers = pd.DataFrame(numeric, columns=schema.matrix_columns)
+    words = pd.DataFrame(text, columns=schema.categorical, dtype=object)
+    return pd.concat([numbers, words], axis=1)
+
+
+class SkopsModel:
+    """Answers like OnnxModel.
+
+    Args:
+        model: bytes of model.skops, already verified.
+        schema: the schema of the same bundle.
+    """
+
+    def __init__(self, model: bytes, schema: FeatureSchema) -> None:
+        self.schema = schema
+        self.pipeline = load_model(model)
+
+    def answers(self, numeric: Any, text: Any) -> NDArray[np.float32]:
+        """float32 (n, outputs), as OnnxModel.answers."""
+        return answer(self.pipeline, frame_of(numeric, text, self.schema), self.schema)
+
+    def answers_of(self, columns: Any) -> NDArray[np.float32]:
+        """The same from named columns."""
+        return self.answers(*self.schema.to_matrices(columns))
+
+
+def answer(pipeline: Any, frame: Any, schema: FeatureSchema) -> NDArray[np.float32]:
+    """What a fitted scikit-learn model answers for a model frame, (n, outputs)."""
+    if schema.target.task == "regression":
+        return np.asarray(pipeline.predict(frame), dtype=np.float32).reshape(-1, 1)
+    return np.asarray(pipeline.predict_proba(frame), dtype=np.float32)
