@@ -13,6 +13,8 @@ from contracts.params import Kind
 from pipeline.frames import DatasetError
 
 SHOWN = 3
+MOMENT = "datetime64[s, UTC]"
+ISO_DATE = r"\d{4}-\d"
 WORDS = (
     frozenset({"false", "f", "no", "n", "0", "off"}),
     frozenset({"true", "t", "yes", "y", "1", "on"}),
@@ -112,10 +114,17 @@ def parse_moments(column: pd.Series, name: str, day_first: bool) -> pd.Series:
     Raises:
         DatasetError: a value is no moment.
     """
-    known = column.dropna()
-    moments = pd.to_datetime(known, utc=True, format="mixed", dayfirst=day_first, errors="coerce")
-    found = pd.Series(pd.NaT, column.index, dtype="datetime64[s, UTC]", name=column.name)
-    found[known.index] = moments.dt.floor("s").astype("datetime64[s, UTC]")
+    codes, values = pd.factorize(column.astype(object) if holds_texts(column) else column)
+    distinct = pd.Series(values)
+    iso = distinct.astype(str).str.match(ISO_DATE)  # year first, whatever else is day first
+    moments = pd.Series(pd.NaT, distinct.index, dtype=MOMENT)
+    for own, first in ((iso, False), (~iso, day_first)):
+        read = pd.to_datetime(
+            distinct[own], utc=True, format="mixed", dayfirst=first, errors="coerce"
+        )
+        moments[own] = read.dt.floor("s").astype(MOMENT)
+    spread = np.append(moments.to_numpy("datetime64[s]"), np.datetime64("NaT"))[codes]
+    found = pd.Series(spread, column.index, name=column.name).dt.tz_localize("UTC")
     wrong = found.isna() & column.notna()
     _refuse(column, wrong.to_numpy(), name, "are no moments in time")
     return found
