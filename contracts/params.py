@@ -116,6 +116,7 @@ class Train(Section):
     seed: int
     calibration: Annotated[list[Literal["none", "sigmoid"]], Field(min_length=1)] = ["sigmoid"]
     calibration_folds: Annotated[int, Field(ge=2)]
+    max_rows: PositiveInt | None = None  # of the final fit; none: all
     max_one_hot: PositiveInt = 50  # more categories are target encoded, or their rare ones grouped
     min_category_rows: PositiveInt = 5  # rarer categories count as one
     search: Search

@@ -157,8 +157,12 @@ class FeatureSchema:
             text[:, i] = _as_categories(columns[name])
         return numeric, text
 
-    def with_threshold(self, threshold: float) -> "FeatureSchema":
-        return replace(self, target=replace(self.target, threshold=threshold))
+    def with_choice(
+        self, threshold: float, margin: float | None, coverage: float | None
+    ) -> "FeatureSchema":
+        """The same with what training chose for the target."""
+        chosen = {"threshold": threshold, "margin": margin, "coverage": coverage}
+        return replace(self, target=replace(self.target, **chosen))  # type: ignore[arg-type]  # mixed
 
     def example(self) -> dict[str, float | int | str | bool | None]:
         """One row that predicts when it is pasted."""

@@ -72,7 +72,9 @@ class DateParts(TransformerMixin, BaseEstimator):
         return np.concatenate(parts, axis=1)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        names = [str(name) for name in input_features][::2]
+        """Names of the columns of `transform`, object of str."""
+        given = input_features if input_features is not None else range(self.n_features_in_)
+        names = [str(name) for name in given][::2]
         found = [f"{name} {part}" for name in names for part in DATE_PARTS]
         return np.array(found, dtype=object)
 

@@ -88,7 +88,9 @@ def as_texts(column: pd.Series) -> pd.Series:
 
 
 def canonical(value: object) -> str:
-    """One text for equal values: 3, 3.0 and "3" are "3"."""
+    """One text for equal values: 3, 3.0 and "3" are "3", a true boolean is "1"."""
+    if isinstance(value, bool | np.bool_):
+        return str(int(value))
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)

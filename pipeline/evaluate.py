@@ -1,40 +1,28 @@
-"""Stage 4: how good the choice is on the newest days, each judged by a model of earlier rows only.
+"""Stage: how good the choice is on held-out rows, each judged by a model that never saw it.
 
 The bundle's model learns from all rows, so it cannot be judged on them. Its recipe can: the
-held-out days are cut into consecutive folds, and each is answered by the same recipe fitted on
-the rows before it (rolling origin). The gate compares these answers with the champion's.
+held-out rows are cut into folds, and each is answered by the same recipe fitted on other rows; by
+time, on the rows before it (rolling origin). The gate compares these answers with the champion's.
 """
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import (
-    accuracy_score,
-    brier_score_loss,
-    f1_score,
-    log_loss,
-    precision_score,
-    recall_score,
-    roc_auc_score,
-    roc_curve,
-)
+from sklearn.metrics import roc_curve
 from tqdm import tqdm
 
-from contracts.params import Params, load_params
-from contracts.schema import FeatureSchema
-from pipeline.frames import (
-    DatasetError,
-    holdout_start,
-    is_positive,
-    model_frame,
-    read_prepared,
-)
-from pipeline.search import Chosen
-from pipeline.train import fit
+from contracts.params import Params, ParamsError, load_params
+from contracts.schema import BASELINE, FeatureSchema
+from pipeline.frames import DatasetError, labels, model_frame, read_prepared
+from pipeline.measures import measure
+from pipeline.search import Chosen, answer_rows
+from pipeline.splits import backtest_folds
+from pipeline.train import fit, read_choice
 
 PLOT_POINTS = 200
 
@@ -42,69 +30,67 @@ PLOT_POINTS = 200
 def backtest(
     frame: pd.DataFrame, schema: FeatureSchema, chosen: Chosen, params: Params
 ) -> pd.DataFrame:
-    """The held-out rows with two more columns, both out of sample.
+    """The held-out rows with what the recipe answers, and what a model without features would.
 
     Returns:
-        `probability` of the positive class by the recipe, and `baseline`, the rate of the
-        positive class among the rows that the recipe learned from.
+        Two more columns for each output, both out of sample: schema.answers, and BASELINE + output:
+        the shares of the classes, or the median, among the rows that the recipe learned from.
     """
-    times = frame[params.data.timestamp]
-    start = holdout_start(times, params.evaluate.holdout_days)
-    step = pd.Timedelta(days=params.evaluate.holdout_days) / params.evaluate.folds
-    folds: list[pd.DataFrame] = []
-    for i in tqdm(range(params.evaluate.folds), "backtest", unit="fit"):
-        begin, end = start + i * step, start + (i + 1) * step
-        past, future = frame[times < begin], frame[(times >= begin) & (times < end)]
-        if len(future):
-            model = fit(chosen, past, schema, params)
-            probability = model.predict_proba(model_frame(future, schema))[:, 1]
-            baseline = is_positive(past, params.data).mean()
-            folds.append(future.assign(probability=probability, baseline=baseline))
-    return pd.concat(folds, ignore_index=True)
+    folds = list(backtest_folds(frame, schema, params))
+    judged: list[pd.DataFrame] = []
+    for past, future in tqdm(folds, "backtest", unit="fit"):
+        known, asked = frame.iloc[past], frame.iloc[future]
+        model = fit(chosen, known, schema, params)
+        answers = answer_rows(model, model_frame(asked, schema), schema)
+        columns = dict(zip(schema.answers, answers.T, strict=True))
+        columns |= _baseline(known, schema)
+        judged.append(pd.concat([asked, pd.DataFrame(columns, index=asked.index)], axis=1))
+    found = pd.concat(judged, ignore_index=True)
+    return found.sort_values(schema.timestamp, kind="stable", ignore_index=True)
 
 
-def measure(holdout: pd.DataFrame, threshold: float, params: Params) -> dict[str, float | int]:
-    """Quality on the held-out rows; the baseline always predicts the training rate.
+def _baseline(known: pd.DataFrame, schema: FeatureSchema) -> dict[str, float]:
+    truths = labels(known, schema)
+    if schema.target.task == "regression":
+        return {f"{BASELINE}value": float(np.median(truths))}
+    shares = np.bincount(truths, minlength=len(schema.target.classes)) / len(truths)
+    names = [BASELINE + output for output in schema.target.outputs]
+    return dict(zip(names, shares.tolist(), strict=True))
 
-    Raises:
-        DatasetError: only one class occurs in them.
+
+def roc_points(holdout: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:
+    """ROC curves thinned to PLOT_POINTS points: class, false_positive_rate, true_positive_rate.
+
+    One curve for a binary target, one against the rest for each of many classes, none for numbers.
     """
-    target = is_positive(holdout, params.data)
-    if len(np.unique(target)) < 2:
-        raise DatasetError(
-            f"the {len(holdout)} rows of the newest {params.evaluate.holdout_days} days have only "
-            "one class, so nothing can be measured on them"
-        )
-    probability, baseline = holdout.probability, holdout.baseline
-    answer = (probability >= threshold).astype(int)
-    figures = {
-        "roc_auc": roc_auc_score(target, probability),
-        "log_loss": log_loss(target, probability),
-        "brier": brier_score_loss(target, probability),
-        "precision": precision_score(target, answer, zero_division=0),
-        "recall": recall_score(target, answer),
-        "f1": f1_score(target, answer),
-        "accuracy": accuracy_score(target, answer),
-        "baseline_log_loss": log_loss(target, baseline),
-        "baseline_brier": brier_score_loss(target, baseline),
-        "positive_rate": target.mean(),
-        "threshold": threshold,
-    }
-    return {"rows": len(holdout)} | {k: round(float(v), 6) for k, v in figures.items()}
+    truths = labels(holdout, schema)
+    classes = list(enumerate(schema.target.classes))[1 if schema.target.task == "binary" else 0 :]
+    curves = []
+    for number, label in classes:
+        positive = truths == number
+        if positive.all() or not positive.any():
+            continue
+        false_rate, true_rate, _ = roc_curve(positive, holdout[schema.answers[number]])
+        at = np.unique(np.linspace(0, len(false_rate) - 1, PLOT_POINTS).astype(int))
+        curve = {"false_positive_rate": false_rate[at], "true_positive_rate": true_rate[at]}
+        curves.append(pd.DataFrame({"class": str(label), **curve}))
+    names = ["class", "false_positive_rate", "true_positive_rate"]
+    return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=names)
 
 
-def roc_points(target: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
-    """ROC curve thinned to PLOT_POINTS points: false_positive_rate, true_positive_rate."""
-    false_rate, true_rate, _ = roc_curve(target, probability)
-    at = np.unique(np.linspace(0, len(false_rate) - 1, PLOT_POINTS).astype(int))
-    return pd.DataFrame(
-        {"false_positive_rate": false_rate[at], "true_positive_rate": true_rate[at]}
-    )
+def calibration_points(holdout: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:
+    """Reliability in deciles of the answer: predicted, observed.
 
-
-def calibration_points(target: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
-    """Reliability diagram in deciles of the prediction: predicted, observed."""
-    observed, predicted = calibration_curve(target, probability, n_bins=10, strategy="quantile")
+    Of the positive class; of the likeliest of many classes; of a regression's values.
+    """
+    truths, answers = labels(holdout, schema), holdout[schema.answers].to_numpy(float)
+    if schema.target.task == "regression":
+        deciles = pd.qcut(answers[:, 0], 10, labels=False, duplicates="drop")
+        means = pd.DataFrame({"predicted": answers[:, 0], "observed": truths}).groupby(deciles)
+        return means.mean().reset_index(drop=True)
+    chosen = answers[:, 1] if schema.target.task == "binary" else answers.max(axis=1)
+    right = truths == (1 if schema.target.task == "binary" else answers.argmax(axis=1))
+    observed, predicted = calibration_curve(right, chosen, n_bins=10, strategy="quantile")
     return pd.DataFrame({"predicted": predicted, "observed": observed})
 
 
@@ -119,17 +105,25 @@ def main() -> None:
     parser.add_argument("--roc", type=Path, required=True, help="written: CSV")
     parser.add_argument("--calibration", type=Path, required=True, help="written: CSV")
     arguments = parser.parse_args()
+    try:
+        _run(arguments)
+    except (DatasetError, ParamsError) as error:
+        sys.exit(f"evaluate: {error}")
+
+
+def _run(arguments: argparse.Namespace) -> None:
     params = load_params(arguments.params)
-    schema = FeatureSchema.from_json(arguments.schema.read_bytes())
-    choice = json.loads(arguments.chosen.read_text())
-    threshold = choice.pop("threshold")
-    holdout = backtest(read_prepared(arguments.prepared), schema, Chosen(**choice), params)
+    choice = read_choice(arguments.chosen)
+    schema = FeatureSchema.from_json(arguments.schema.read_bytes()).with_choice(
+        choice.threshold, choice.margin, params.evaluate.coverage
+    )
+    holdout = backtest(read_prepared(arguments.prepared), schema, choice.recipe, params)
     holdout.to_parquet(arguments.holdout)
-    metrics = measure(holdout, threshold, params)
+    rng = np.random.default_rng(params.train.seed)
+    metrics = measure(holdout, schema, params, rng)
     arguments.metrics.write_text(json.dumps(metrics, indent=1) + "\n")
-    target, probability = is_positive(holdout, params.data), holdout.probability.to_numpy()
-    roc_points(target, probability).to_csv(arguments.roc, index=False)
-    calibration_points(target, probability).to_csv(arguments.calibration, index=False)
+    roc_points(holdout, schema).to_csv(arguments.roc, index=False)
+    calibration_points(holdout, schema).to_csv(arguments.calibration, index=False)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,6 @@ from typing import Any
 
 import skops.io
 
-# Everything that our candidates contain beyond what skops trusts by itself.
-TRUSTED = [
-    "numpy.dtype",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.model_selection._split.KFold",
-]
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -33,15 +25,6 @@ def dump_model(model: Any) -> bytes:
         for old, new in names.items():
             target.writestr(zipfile.ZipInfo(new, _DATE), archive.read(old))
     return out.getvalue()
-
-
-def load_model(content: bytes) -> Any:
-    """Read what `dump_model` wrote.
-
-    Raises:
-        skops.io.exceptions.UntrustedTypesFoundException: it holds a type that is not TRUSTED.
-    """
-    return skops.io.loads(content, trusted=TRUSTED)
 
 
 def _renumber(schema: Any) -> tuple[Any, dict[str, str]]:

@@ -1,8 +1,10 @@
-"""Stage 5: everything that serving needs, in one bundle, once ONNX is proven to answer the same."""
+"""Stage: everything that serving needs, in one bundle, once ONNX is proven to answer the same."""
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,16 +12,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from sklearn.pipeline import Pipeline
 from tqdm import tqdm
 
-from contracts.bundle import digest, save_bundle
+from contracts.bundle import ONNX, digest, save_bundle
 from contracts.onnx_model import OnnxModel
-from contracts.params import Params, load_params
-from contracts.schema import FeatureSchema
-from pipeline.frames import read_prepared
+from contracts.params import Params, ParamsError, load_params
+from contracts.schema import GROUP, FeatureSchema
+from contracts.skops_model import load_model
+from pipeline.frames import model_frame, read_prepared
 from pipeline.model_card import write_model_card
-from pipeline.model_file import load_model
-from pipeline.onnx_export import prove_parity, to_onnx
+from pipeline.onnx_export import ParityError, prove_parity, to_onnx
+from pipeline.search import answer_rows
+from pipeline.train import read_choice
 
 LIBRARIES = [
     "numpy",
@@ -31,22 +36,54 @@ LIBRARIES = [
     "skl2onnx",
     "skops",
 ]
-UPSTREAM = ["ingest", "prepare", "train", "evaluate"]
-MODEL_SECTIONS = {"data", "features", "train", "evaluate", "package"}
+UPSTREAM = ["ingest", "validate", "prepare", "train", "evaluate"]
+MODEL_SECTIONS = {"data", "features", "validation", "train", "evaluate", "package"}
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How the model is served.
+
+    Attributes:
+        onnx: bytes of the model; None = from skops, `reason` says why.
+        parity: largest difference between ONNX and scikit-learn.
+    """
+
+    onnx: bytes | None
+    parity: float | None = None
+    reason: str | None = None
+
+
+def convert(
+    model: Pipeline, schema: FeatureSchema, rows: pd.DataFrame, params: Params
+) -> Serving:
+    """ONNX if it provably answers the same on `rows` and hostile ones, otherwise skops."""
+    rng = np.random.default_rng(params.train.seed)
+    try:
+        content = to_onnx(model, schema)
+        onnx = OnnxModel(content, schema)
+        parity = prove_parity(model, onnx, rows, params.package.parity_tolerance, rng)
+    except ParityError as error:
+        sys.stderr.write(f"package: served from skops: {error}\n")
+        return Serving(None, reason=str(error))
+    return Serving(content, parity)
 
 
 def sample_reference(
-    frame: pd.DataFrame, onnx: OnnxModel, rows: int, rng: np.random.Generator
+    frame: pd.DataFrame, model: Pipeline, schema: FeatureSchema, params: Params
 ) -> pd.DataFrame:
-    """A random sample of what the model learned from, in order of time, with its `probability`."""
-    picked = np.sort(rng.permutation(len(frame))[:rows])
-    sample = frame.iloc[picked].reset_index(drop=True)
-    return sample.assign(probability=onnx.probability_of(sample))
+    """A random sample of what the model learned from, in order of time, with its answers."""
+    rng = np.random.default_rng(params.train.seed)
+    picked = np.sort(rng.permutation(len(frame))[: params.package.reference_rows])
+    sample = frame.iloc[picked].drop(columns=GROUP, errors="ignore").reset_index(drop=True)
+    answers = answer_rows(model, model_frame(sample, schema), schema)
+    found = pd.DataFrame(answers.astype(np.float32), columns=schema.answers)
+    return pd.concat([sample, found], axis=1)
 
 
 def describe_origin(frame: pd.DataFrame, data: bytes, params: Params, lock: Path) -> dict[str, Any]:
     """What the manifest says besides file digests; nothing that depends on time or place."""
-    times = frame[params.data.timestamp]
+    times = frame[params.data.time_column]
     used = params.model_dump(mode="json", include=MODEL_SECTIONS)
     return {
         "trained_from": times.min().isoformat(),
@@ -76,31 +113,28 @@ def _assemble(
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     """The bundle's files and what its manifest says of their origin."""
     params = load_params(paths.params)
-    rng = np.random.default_rng(params.train.seed)
     frame = read_prepared(paths.prepared)
-    chosen = json.loads(paths.chosen.read_text())
-    schema = FeatureSchema.from_json(paths.schema.read_bytes()).with_threshold(chosen["threshold"])
+    choice = read_choice(paths.chosen)
+    schema = FeatureSchema.from_json(paths.schema.read_bytes()).with_choice(
+        choice.threshold, choice.margin, params.evaluate.coverage
+    )
     model = load_model(paths.model.read_bytes())
     tick()
-    onnx_bytes = to_onnx(model, schema)
-    onnx = OnnxModel(onnx_bytes, schema)
+    serving = convert(model, schema, frame.tail(params.package.parity_rows), params)
     tick()
-    newest = frame.tail(params.package.parity_rows)
-    parity = prove_parity(model, onnx, newest, params.package.parity_tolerance, rng)
+    reference = sample_reference(frame, model, schema, params)
     tick()
-    metrics = paths.metrics.read_bytes()
     origin = describe_origin(frame, paths.prepared.read_bytes(), params, paths.lock)
-    card = write_model_card(schema, chosen, json.loads(metrics), origin, parity)
-    reference = sample_reference(frame, onnx, params.package.reference_rows, rng)
+    card, page = b"# card\n", b"<p>card</p>\n"
     files = {
         "schema.json": schema.to_json().encode(),
-        "model.onnx": onnx_bytes,
         "model.skops": paths.model.read_bytes(),
         "reference.parquet": reference.to_parquet(),
-        "metrics.json": metrics,
-        "model_card.md": card.encode(),
+        "metrics.json": paths.metrics.read_bytes(),
+        "model_card.md": card,
+        "model_card.html": page,
     }
-    return files, origin
+    return files | ({ONNX: serving.onnx} if serving.onnx else {}), origin
 
 
 def main() -> None:
@@ -111,10 +145,13 @@ def main() -> None:
     parser.add_argument("--lock", type=Path, default=Path("dvc.lock"))
     parser.add_argument("--bundle", type=Path, required=True, help="written: directory")
     arguments = parser.parse_args()
-    with tqdm(total=4, desc="package", unit="step") as bar:
-        files, origin = _assemble(arguments, bar.update)
-        save_bundle(arguments.bundle, files, origin)
-        bar.update()
+    try:
+        with tqdm(total=4, desc="package", unit="step") as bar:
+            files, origin = _assemble(arguments, bar.update)
+            save_bundle(arguments.bundle, files, origin)
+            bar.update()
+    except ParamsError as error:
+        sys.exit(f"package: {error}")
 
 
 if __name__ == "__main__":

@@ -2,19 +2,25 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from contracts.params import Data, FeatureParams, Params, load_params
-from contracts.schema import Feature, FeatureSchema, Target
+from contracts.params import Data, FeatureParams, Params, ParamsError, load_params
+from contracts.schema import GROUP, MAGNITUDE_LIMIT
+from pipeline.columns import (
+    MOMENT,
+    as_texts,
+    canonical,
+    holds_texts,
+    mark_missing,
+    parse_column,
+    parse_numbers,
+)
+from pipeline.describe import infer_schema
 from pipeline.frames import DatasetError
-
-# Categories beyond this many are still learned, only no longer listed.
-LISTED_CATEGORIES = 1000
-
 
 def prepare(tables: list[pd.DataFrame], params: Params) -> tuple[pd.DataFrame, dict[str, int]]:
     """Check, type and order the rows; drop and count those without an outcome.
@@ -23,96 +29,110 @@ def prepare(tables: list[pd.DataFrame], params: Params) -> tuple[pd.DataFrame, d
         tables: the raw table and every outcome snapshot.
 
     Returns:
-        Features as float32 or str (None = missing), target as a class, timestamp (aware UTC),
-        sorted by timestamp; and the counts of rows read, without outcome, kept.
+        Features as columns.parse_column types them, target as a class or a number, time column
+        (aware UTC), GROUP where groups are split; sorted by time; and the counts of rows read,
+        without outcome, of ignored classes, kept.
 
     Raises:
         DatasetError: a column is missing or has another kind, a target is no class, too few rows.
     """
     data = params.data
-    wanted = [*params.features, data.target, data.timestamp]
-    rows = pd.concat([_select(table, wanted) for table in tables], ignore_index=True)
-    labelled = rows[rows[data.target].notna()]
-    kept = pd.DataFrame(
-        {name: _typed(labelled[name], name, f) for name, f in params.features.items()}
-        | {data.target: _classes(labelled[data.target], data)}
-        | {data.timestamp: pd.to_datetime(labelled[data.timestamp], utc=True)}
-    ).sort_values(data.timestamp, kind="stable", ignore_index=True)
-    _require_both_classes(kept, data)
-    counts = {"rows": len(rows), "without_outcome": len(rows) - len(kept), "kept": len(kept)}
+    labelled = [_labelled(table, params) for table in tables]
+    columns = {
+        name: pd.concat([parse_column(t[name], name, f) for t in labelled], ignore_index=True)
+        for name, f in params.features.items()
+    }
+    for name in columns:
+        columns[name] = _complete(columns[name], name, params.features[name])
+    targets = pd.concat([_targets(table, data) for table in labelled], ignore_index=True)
+    times = pd.concat([_times(table, data) for table in labelled], ignore_index=True)
+    frame = pd.DataFrame(columns | {data.target: targets, data.time_column: times})
+    if data.split == "grouped":
+        frame[GROUP] = _groups(labelled, data)
+    kept = frame[targets.notna()].sort_values(data.time_column, kind="stable", ignore_index=True)
+    _require_enough(kept, data)
+    rows, known = sum(len(table) for table in tables), len(frame)
+    counts = {"rows": rows, "without_outcome": rows - known,
+              "of_ignored_classes": known - len(kept), "kept": len(kept)}  # fmt: skip
     return kept, counts
 
 
-def infer_schema(frame: pd.DataFrame, params: Params) -> FeatureSchema:
-    """Describe prepared rows: kinds from params; ranges, categories and example as seen."""
-    names = list(params.features)
-    complete = frame.dropna(subset=names)
-    example = (complete if len(complete) else frame).iloc[-1]
-    features = [_describe(frame[n], f, example[n]) for n, f in params.features.items()]
-    first, last = params.data.classes
-    return FeatureSchema(
-        tuple(features), Target(params.data.target, (first, last)), params.data.timestamp
-    )
-
-
-def _select(table: pd.DataFrame, wanted: list[str]) -> pd.DataFrame:
+def _labelled(table: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """The rows that have an outcome."""
+    data = params.data
+    wanted = [*params.features, data.target, *([data.timestamp] if data.timestamp else [])]
     absent = [name for name in wanted if name not in table]
     if absent:
         raise DatasetError(f"columns {absent} are missing; the table has {list(table.columns)}")
-    return table[wanted]
+    known = mark_missing(table[data.target]).notna()
+    return table[known]
 
 
-def _typed(column: pd.Series, name: str, feature: FeatureParams) -> pd.Series:
+def _complete(column: pd.Series, name: str, feature: FeatureParams) -> pd.Series:
     missing = int(column.isna().sum())
     if missing and not feature.nullable:
         raise DatasetError(f"{name}: {missing} values are missing; set features.{name}.nullable")
-    if feature.kind == "categorical":
-        return column.astype(object).where(column.notna(), None).map(_as_text)
-    try:
-        numbers = pd.to_numeric(column).astype(np.float32)
-    except (ValueError, TypeError) as error:
-        raise DatasetError(f"{name}: not {feature.kind}: {error}") from None
-    if np.isinf(numbers).any():
-        raise DatasetError(f"{name}: contains Infinity")
-    if feature.kind == "integer" and (numbers.dropna() % 1 != 0).any():
-        raise DatasetError(f"{name}: has fractions; its kind is numeric, not integer")
-    return numbers
+    if feature.kind in ("numeric", "integer") and (column.abs() > MAGNITUDE_LIMIT).any():
+        raise DatasetError(f"{name}: has values beyond {MAGNITUDE_LIMIT:g}; they are no data")
+    return column
 
 
-def _as_text(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
-def _classes(column: pd.Series, data: Data) -> pd.Series:
-    strange = sorted(set(column.unique().tolist()) - set(data.classes))
+def _targets(table: pd.DataFrame, data: Data) -> pd.Series:
+    """Class labels as params name them, None = of an ignored class; or float64."""
+    column = mark_missing(table[data.target])
+    if data.task == "regression":
+        return parse_numbers(column, data.target, data.decimal)
+    texts = as_texts(column)
+    known = {canonical(label): label for label in data.classes}
+    ignored = {canonical(label) for label in data.ignored_classes}
+    strange = sorted(set(texts.unique()) - known.keys() - ignored)
     if strange:
-        raise DatasetError(f"{data.target}: {strange[:5]} are none of data.classes {data.classes}")
-    return column.astype(int) if all(isinstance(c, int) for c in data.classes) else column
+        raise DatasetError(
+            f"{data.target}: {strange[:5]} are none of data.classes {data.classes}; add them, or "
+            "list them under data.ignored_classes"
+        )
+    found = texts.map(known)
+    if not any(texts.isin(ignored)) and all(isinstance(label, int) for label in data.classes):
+        return found.astype(np.int64)
+    return found.astype(object)
 
 
-def _require_both_classes(frame: pd.DataFrame, data: Data) -> None:
+def _times(table: pd.DataFrame, data: Data) -> pd.Series:
+    """When each row became a question; rows of a table without time count as of `until`."""
+    name = data.time_column
+    if name not in table:
+        return pd.Series(pd.Timestamp(data.until, tz="UTC"), table.index).astype(MOMENT)
+    times = table[name]
+    if holds_texts(times) or times.isna().any():
+        raise DatasetError(f"{name}: is no column of complete moments; ingest makes it one")
+    return pd.to_datetime(times, utc=True)
+
+
+def _groups(tables: list[pd.DataFrame], data: Data) -> pd.Series:
+    """Texts; a row that has no id of its own (an outcome) is a group by itself."""
+    parts, before = [], 0
+    for table in tables:
+        rows = pd.Series(range(before, before + len(table)), table.index).map("row {}".format)
+        ids = as_texts(table[data.id]).map("id {}".format, na_action="ignore") \
+            if data.id in table else rows  # fmt: skip
+        parts.append(ids.fillna(rows))
+        before += len(table)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _require_enough(frame: pd.DataFrame, data: Data) -> None:
     if len(frame) < data.min_rows:
         raise DatasetError(f"{len(frame)} labelled rows; data.min_rows asks for {data.min_rows}")
-    if frame[data.target].nunique() < 2:
-        raise DatasetError(f"{data.target}: only one class occurs; nothing can be learned")
-
-
-def _describe(column: pd.Series, feature: FeatureParams, example: object) -> Feature:
-    name, kind, nullable = str(column.name), feature.kind, feature.nullable
-    if kind == "categorical":
-        seen = tuple(sorted(column.dropna().unique())[:LISTED_CATEGORIES])
-        text = None if example is None else str(example)
-        return Feature(name, kind, nullable, categories=seen, example=text)
-    low, high = _plain(column.min(), kind), _plain(column.max(), kind)
-    return Feature(name, kind, nullable, low, high, example=_plain(example, kind))
-
-
-def _plain(value: Any, kind: str) -> float | int | None:
-    """The shortest decimal that is the same float32."""
-    number = float(str(np.float32(value)))
-    if np.isnan(number):
-        return None
-    return int(number) if kind == "integer" else number
+    if data.task == "regression":
+        if frame[data.target].nunique() < 2:
+            raise DatasetError(f"{data.target}: always the same value; nothing can be learned")
+        return
+    absent = [label for label in data.classes if not (frame[data.target] == label).any()]
+    if absent:
+        raise DatasetError(
+            f"{data.target}: no row of the classes {absent}; only one class occurs, or remove them "
+            "from data.classes"
+        )
 
 
 def main() -> None:
@@ -124,6 +144,13 @@ def main() -> None:
     parser.add_argument("--schema", type=Path, required=True, help="written: JSON")
     parser.add_argument("--counts", type=Path, required=True, help="written: JSON")
     arguments = parser.parse_args()
+    try:
+        _run(arguments)
+    except (DatasetError, ParamsError) as error:
+        sys.exit(f"prepare: {error}")
+
+
+def _run(arguments: argparse.Namespace) -> None:
     params = load_params(arguments.params)
     paths = [arguments.raw, *sorted(arguments.outcomes.glob("*.parquet"))]
     frame, counts = prepare([pd.read_parquet(path) for path in paths], params)

@@ -1,19 +1,25 @@
-"""Randomised search over the candidates, judged by time-series cross-validation."""
+"""Search over the candidates, judged by cross-validation on splits that fit the data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # scikit-learn's switch
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import RandomizedSearchCV, TimeSeriesSplit
+from sklearn.model_selection import HalvingRandomSearchCV, RandomizedSearchCV
 from tqdm import tqdm
 
-from contracts.params import Train
+from contracts.losses import row_losses
+from contracts.params import Params, Train
 from contracts.schema import FeatureSchema
-from pipeline.candidates import build
+from pipeline.candidates import build, find
+from pipeline.splits import Rows
+
+Folds = list[tuple[Rows, Rows]]
+HALVING_FACTOR = 3
 
 
 @dataclass(frozen=True)
@@ -21,44 +27,79 @@ class Chosen:
     """The chosen draw of a search: enough to build the same unfitted model again."""
 
     candidate: str
-    values: dict[str, float | int]
+    values: dict[str, Any]
     score: float
+    calibration: str = "none"
 
 
 def search(
-    frame: pd.DataFrame, target: np.ndarray, schema: FeatureSchema, train: Train
+    frame: pd.DataFrame, target: np.ndarray, schema: FeatureSchema, params: Params, folds: Folds
 ) -> tuple[Chosen, pd.DataFrame]:
     """Draw parameters per candidate and choose by mean score.
 
     Args:
         frame: model frame (n rows), oldest first.
-        target: int (n,), 1 = positive class.
+        target: (n,) as frames.labels.
+        folds: (learning rows, judging rows) of each fold.
 
     Returns:
         The choice; and one row per draw: candidate, values (JSON-able dict), mean_score,
-        std_score (over folds; higher is better), fit_seconds is left out as it never repeats.
+        std_score (over folds; higher is better), rows (that it was judged on), complexity. Times
+        are left out as they never repeat.
     """
+    train = params.train
     draws = sum(_draws(train, name) for name in train.candidates)
-    with tqdm(total=draws * train.search.folds, desc="search", unit="fit") as bar:
+    with tqdm(total=draws * len(folds), desc="search", unit="fit") as bar:
         tables = [
-            _search_one(name, frame, target, schema, train, bar.update) for name in train.candidates
+            _search_one(name, frame, target, schema, train, folds, bar.update)
+            for name in train.candidates
         ]
     results = pd.concat(tables, ignore_index=True)
     return choose_draw(results, train), results
 
 
 def choose_draw(results: pd.DataFrame, train: Train) -> Chosen:
-    """The best draw of the preferred candidate, unless another one is clearly better.
+    """The simplest draw, or the preferred candidate's best, that is not clearly worse.
 
     Clearly: by more than one standard error of the best draw's mean over folds (Breiman and
-    others, Classification and Regression Trees, 1984, section 3.4.3).
+    others, Classification and Regression Trees, 1984, section 3.4.3). Draws that halving gave up
+    early are not in question.
     """
-    best = results.iloc[int(results.mean_score.argmax())]
-    error = best.std_score / np.sqrt(train.search.folds - 1)
-    preferred = results[results.candidate == train.search.prefer]
-    near = preferred[preferred.mean_score >= best.mean_score - error]
-    chosen = near.iloc[int(near.mean_score.argmax())] if len(near) else best
-    return Chosen(chosen.candidate, chosen["values"], float(chosen.mean_score))
+    judged = results[results["rows"] == results["rows"].max()]
+    best = judged.iloc[int(judged["mean_score"].argmax())]
+    error = best["std_score"] / np.sqrt(train.search.folds - 1)
+    near = judged[judged["mean_score"] >= best["mean_score"] - error]
+    if train.search.prefer != "simplest":
+        near = near[near["candidate"] == train.search.prefer]
+    else:
+        near = near[near["complexity"] == near["complexity"].min()]
+    chosen = near.iloc[int(near["mean_score"].argmax())] if len(near) else best
+    return Chosen(chosen["candidate"], chosen["values"], float(chosen["mean_score"]))
+
+
+def make_scorer(scoring: str, schema: FeatureSchema) -> Callable[..., float]:
+    """A scorer of scikit-learn; neg_log_loss is ours, which allows folds that lack a class."""
+    if scoring != "neg_log_loss" or schema.target.task == "regression":
+        scorer: Callable[..., float] = get_scorer(scoring)
+        return scorer
+
+    def negative_log_loss(model: Any, rows: pd.DataFrame, answers: np.ndarray) -> float:
+        found = answer_rows(model, rows, schema)
+        return -float(row_losses(schema.target.task, answers, found).mean())
+
+    return negative_log_loss
+
+
+def answer_rows(model: Any, rows: pd.DataFrame, schema: FeatureSchema) -> np.ndarray:
+    """What a fitted model answers for a model frame, float64 (n, outputs).
+
+    A class that the model has never seen has the probability 0.
+    """
+    if schema.target.task == "regression":
+        return np.asarray(model.predict(rows), dtype=np.float64).reshape(-1, 1)
+    found = np.zeros((len(rows), len(schema.target.classes)))
+    found[:, model.classes_] = model.predict_proba(rows)
+    return found
 
 
 def _search_one(
@@ -67,33 +108,41 @@ def _search_one(
     target: np.ndarray,
     schema: FeatureSchema,
     train: Train,
+    folds: Folds,
     tick: Callable[[], object],
 ) -> pd.DataFrame:
     grid = {f"model__{key}": values for key, values in train.candidates[name].items()}
-    scorer = get_scorer(train.search.scoring)
+    scorer = make_scorer(train.search.scoring, schema)
 
     def ticking(model: Any, rows: pd.DataFrame, answers: np.ndarray) -> float:
         tick()
         return float(scorer(model, rows, answers))
 
-    draws = RandomizedSearchCV(
-        build(name, schema, train.seed, {}),
-        grid,
-        n_iter=_draws(train, name),
-        scoring=ticking,
-        cv=TimeSeriesSplit(train.search.folds),
-        random_state=train.seed,
-        refit=False,
-        error_score="raise",
-    ).fit(frame, target)
-    plain = [{k.removeprefix("model__"): v for k, v in p.items()}
-             for p in draws.cv_results_["params"]]  # fmt: skip
+    model = build(name, schema, train, {})
+    common = {"scoring": ticking, "cv": folds, "random_state": train.seed, "refit": False,
+              "error_score": "raise"}  # fmt: skip
+    if train.search.strategy == "halving":
+        draws = HalvingRandomSearchCV(
+            model, grid, n_candidates=_draws(train, name), factor=HALVING_FACTOR, **common
+        )
+    else:
+        draws = RandomizedSearchCV(model, grid, n_iter=_draws(train, name), **common)
+    return _table(name, draws.fit(frame, target).cv_results_, len(frame), schema)
+
+
+def _table(
+    name: str, found: Mapping[str, Any], rows: int, schema: FeatureSchema
+) -> pd.DataFrame:
+    plain = [{k.removeprefix("model__"): v for k, v in p.items()} for p in found["params"]]
+    measure = find(name, schema.target.task).complexity
     return pd.DataFrame(
         {
             "candidate": name,
             "values": plain,
-            "mean_score": draws.cv_results_["mean_test_score"],
-            "std_score": draws.cv_results_["std_test_score"],
+            "mean_score": found["mean_test_score"],
+            "std_score": found["std_test_score"],
+            "rows": found.get("n_resources", rows),
+            "complexity": [measure(values) for values in plain],
         }
     )
 

@@ -1,66 +1,135 @@
-"""Stage 3: choose a model by search on older rows, then fit the choice on every row."""
+"""Stage: choose a model by search on rows that are not held out, then fit the choice on all."""
 
 import argparse
 import json
-from dataclasses import asdict
+import sys
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import precision_recall_curve
-from sklearn.model_selection import TimeSeriesSplit
 from sklearn.pipeline import Pipeline
 from tqdm import tqdm
 
-from contracts.params import Params, Train, load_params
+from contracts.losses import row_losses
+from contracts.params import Params, ParamsError, load_params
 from contracts.schema import FeatureSchema
 from pipeline.candidates import build_calibrated
-from pipeline.frames import holdout_start, is_positive, model_frame, read_prepared
+from pipeline.frames import DatasetError, labels, model_frame, read_prepared
+from pipeline.margins import choose_margin
 from pipeline.model_file import dump_model
-from pipeline.search import Chosen, search
+from pipeline.search import Chosen, Folds, answer_rows, search
+from pipeline.splits import holdout_rows, search_folds
+from pipeline.thresholds import choose_threshold
+
+DEFAULT_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What training decided: the recipe, and how its answers are used.
+
+    Attributes:
+        threshold: of a binary model.
+        margin: of a regression, half of the width of its intervals.
+        losses: of each calibration that was tried, on rows that no fit had seen.
+    """
+
+    recipe: Chosen
+    threshold: float
+    margin: float | None
+    losses: dict[str, float]
 
 
 def choose(
     frame: pd.DataFrame, schema: FeatureSchema, params: Params
-) -> tuple[Chosen, float, pd.DataFrame]:
-    """Search on the newest rows before the held-out days, which stay unseen by every choice.
+) -> tuple[Choice, pd.DataFrame]:
+    """Search on rows that are not held out, which stay unseen by every choice.
 
     Args:
         frame: prepared rows, oldest first.
 
     Returns:
-        The chosen candidate, its decision threshold, the table of draws.
+        The choice, and the table of draws.
     """
-    start = holdout_start(frame[params.data.timestamp], params.evaluate.holdout_days)
-    older = frame[frame[params.data.timestamp] < start].tail(params.train.search.max_rows)
-    features, target = model_frame(older, schema), is_positive(older, params.data)
-    chosen, results = search(features, target, schema, params.train)
-    return chosen, _best_threshold(chosen, features, target, schema, params.train), results
+    seen = frame[~holdout_rows(frame, schema, params)]
+    rows = _at_most(seen, params.train.search.max_rows, params).reset_index(drop=True)
+    folds = search_folds(rows, schema, params)
+    features, target = model_frame(rows, schema), labels(rows, schema)
+    recipe, results = search(features, target, schema, params, folds)
+    return _calibrate(recipe, features, target, schema, params, folds), results
 
 
 def fit(chosen: Chosen, frame: pd.DataFrame, schema: FeatureSchema, params: Params) -> Pipeline:
-    """Fit the chosen candidate, calibrated, on prepared rows."""
-    model = build_calibrated(chosen.candidate, schema, params.train, chosen.values)
-    fitted: Pipeline = model.fit(model_frame(frame, schema), is_positive(frame, params.data))
+    """Fit the chosen candidate on prepared rows, at most the newest `train.max_rows`."""
+    rows = _at_most(frame, params.train.max_rows or len(frame), params)
+    model = build_calibrated(chosen.candidate, schema, params, chosen.values, chosen.calibration)
+    fitted: Pipeline = model.fit(model_frame(rows, schema), labels(rows, schema))
     return fitted
 
 
-def _best_threshold(
-    chosen: Chosen, frame: pd.DataFrame, target: np.ndarray, schema: FeatureSchema, train: Train
-) -> float:
-    """The threshold of largest F1 over rows that each fold's model has not seen, 3 decimals."""
-    answers, scores = [], []
-    folds = TimeSeriesSplit(train.search.folds)
-    for past, future in tqdm(folds.split(frame), "threshold", train.search.folds, unit="fit"):
-        model = build_calibrated(chosen.candidate, schema, train, chosen.values)
+def _at_most(frame: pd.DataFrame, rows: int, params: Params) -> pd.DataFrame:
+    """The newest rows, or random ones where the table has no time; in their order."""
+    if params.data.split == "time" or len(frame) <= rows:
+        return frame.tail(rows)
+    picked = np.random.default_rng(params.train.seed).permutation(len(frame))[:rows]
+    return frame.iloc[np.sort(picked)]
+
+
+def _calibrate(
+    recipe: Chosen,
+    frame: pd.DataFrame,
+    target: np.ndarray,
+    schema: FeatureSchema,
+    params: Params,
+    folds: Folds,
+) -> Choice:
+    """Judge each way of calibration on rows that each fold's model has not seen; keep the best."""
+    ways = ["none"] if schema.target.task == "regression" else params.train.calibration
+    tried = {}
+    with tqdm(total=len(ways) * len(folds), desc="calibration", unit="fit") as bar:
+        for way in ways:
+            recipe = replace(recipe, calibration=way)
+            tried[way] = _out_of_fold(recipe, frame, target, schema, params, folds, bar)
+    losses = {
+        way: float(row_losses(schema.target.task, truths, answers).mean())
+        for way, (truths, answers) in tried.items()
+    }
+    best = min(losses, key=lambda way: losses[way])
+    truths, answers = tried[best]
+    threshold, margin = DEFAULT_THRESHOLD, None
+    if schema.target.task == "binary":
+        threshold = choose_threshold(truths, answers[:, 1], params.evaluate.cost)
+    if schema.target.task == "regression":
+        margin = choose_margin(truths, answers[:, 0], params.evaluate.coverage)
+    return Choice(replace(recipe, calibration=best), threshold, margin, losses)
+
+
+def _out_of_fold(
+    recipe: Chosen,
+    frame: pd.DataFrame,
+    target: np.ndarray,
+    schema: FeatureSchema,
+    params: Params,
+    folds: Folds,
+    bar: "tqdm[None]",
+) -> tuple[np.ndarray, np.ndarray]:
+    truths, answers = [], []
+    for past, future in folds:
+        model = build_calibrated(
+            recipe.candidate, schema, params, recipe.values, recipe.calibration
+        )
         model.fit(frame.iloc[past], target[past])
-        scores.append(model.predict_proba(frame.iloc[future])[:, 1])
-        answers.append(target[future])
-    precision, recall, thresholds = precision_recall_curve(
-        np.concatenate(answers), np.concatenate(scores)
-    )
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return round(float(thresholds[np.argmax(f1[:-1])]), 3)
+        answers.append(answer_rows(model, frame.iloc[future], schema))
+        truths.append(target[future])
+        bar.update()
+    return np.concatenate(truths), np.concatenate(answers)
+
+
+def read_choice(path: Path) -> Choice:
+    """What `main` wrote."""
+    found = json.loads(path.read_text())
+    return Choice(Chosen(**found.pop("recipe")), **found)
 
 
 def main() -> None:
@@ -72,13 +141,19 @@ def main() -> None:
     parser.add_argument("--chosen", type=Path, required=True, help="written: JSON")
     parser.add_argument("--search", type=Path, required=True, help="written: CSV, one row a draw")
     arguments = parser.parse_args()
+    try:
+        _run(arguments)
+    except (DatasetError, ParamsError) as error:
+        sys.exit(f"train: {error}")
+
+
+def _run(arguments: argparse.Namespace) -> None:
     params = load_params(arguments.params)
     frame = read_prepared(arguments.prepared)
     schema = FeatureSchema.from_json(arguments.schema.read_bytes())
-    chosen, threshold, results = choose(frame, schema, params)
-    arguments.model.write_bytes(dump_model(fit(chosen, frame, schema, params)))
-    choice = {**asdict(chosen), "threshold": threshold}
-    arguments.chosen.write_text(json.dumps(choice, indent=1) + "\n")
+    choice, results = choose(frame, schema, params)
+    arguments.model.write_bytes(dump_model(fit(choice.recipe, frame, schema, params)))
+    arguments.chosen.write_text(json.dumps(asdict(choice), indent=1) + "\n")
     results.assign(values=results["values"].map(json.dumps)).to_csv(arguments.search, index=False)
 
 
