@@ -60,7 +60,7 @@ def compare(
         rows = replayed[_in_month(replayed, month) & replayed.late.notna()]
         mine = live[_in_month(live, month)]
         labelled = mine[mine.late.notna()]
-        never = first.model().probability_of(rows)
+        never = first.model().answers_of(rows)[:, 1]
         oracle = _oracle(flights[flights.event_time < begin], rows, first, recipe, params)
         months.append(
             {

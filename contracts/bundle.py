@@ -4,10 +4,10 @@ Its version is the SHA-256 of manifest.json, which holds the digest of every oth
 Time and place of making stay outside (registry.py), so that the same inputs give the same bytes.
 """
 
-import hashlib
-import json
 import gzip
+import hashlib
 import io
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from numpy.typing import NDArray
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.onnx_model import OnnxModel
 from contracts.schema import FeatureSchema

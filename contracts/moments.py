@@ -28,7 +28,20 @@ def split_moments(values: Any) -> NDArray[np.float32]:
     """
     if hasattr(values, "dt"):
         return _split_column(values)
-    return np.array([_split_text(value) for value in values], np.float32).reshape(-1, 2)
+    return np.array([split_text(value) for value in values], np.float32).reshape(-1, 2)
+
+
+def split_text(value: object) -> tuple[float, float]:
+    """The same for ISO 8601 text or a datetime; NaN for anything else.
+
+    Raises:
+        ValueError: the text is not a moment.
+    """
+    if isinstance(value, datetime):
+        return split_moment(value)
+    if isinstance(value, str) and value:
+        return split_moment(datetime.fromisoformat(value))
+    return np.nan, np.nan
 
 
 def _split_column(column: Any) -> NDArray[np.float32]:
@@ -39,11 +52,3 @@ def _split_column(column: Any) -> NDArray[np.float32]:
     pair = np.stack([seconds // DAY_SECONDS, seconds % DAY_SECONDS], axis=1).astype(np.float32)
     pair[missing] = np.nan
     return pair
-
-
-def _split_text(value: object) -> tuple[float, float]:
-    if isinstance(value, datetime):
-        return split_moment(value)
-    if isinstance(value, str) and value:
-        return split_moment(datetime.fromisoformat(value))
-    return np.nan, np.nan

@@ -1,4 +1,4 @@
-"""The model as scikit-learn runs it, read from skops: for explanations, and where ONNX cannot serve.
+"""The model as scikit-learn runs it, read from skops: to explain, and where ONNX cannot serve.
 
 The only module among the contracts that needs scikit-learn; imported only by who asks for it.
 """

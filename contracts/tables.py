@@ -64,8 +64,10 @@ predictions = Table(
     Column("event_time", UtcDateTime, nullable=False),  # when the question arose
     Column("model_version", String(64), nullable=False),
     Column("features", Text, nullable=False),  # JSON object, name -> value or null
-    Column("prediction", Text, nullable=False),  # JSON scalar, a class
-    Column("probability", Float, nullable=False),  # of the positive class
+    Column("prediction", Text, nullable=False),  # JSON scalar, a class or a regression's value
+    Column("probability", Float),  # of the positive, or the predicted class; null = regression
+    # JSON list: the probability of each of many classes, or a regression's interval
+    Column("scores", Text),
     Index("ix_predictions_event_time", "event_time"),
 )
 
@@ -75,7 +77,7 @@ outcomes = Table(
     metadata,
     Column("outcome_id", _Counter, primary_key=True, autoincrement=True),
     Column("prediction_id", String(36), nullable=False, index=True),
-    Column("outcome", Text, nullable=False),  # JSON scalar, a class
+    Column("outcome", Text, nullable=False),  # JSON scalar, a class or a number
     Column("observed_at", UtcDateTime, nullable=False),
     Column("recorded_at", UtcDateTime, nullable=False),
     sqlite_autoincrement=True,

@@ -26,14 +26,14 @@ class RareGrouper(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.min_rows = min_rows
         self.max_categories = max_categories
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803  # scikit-learn's names
+    def fit(self, X: Any, y: Any = None) -> Self:  # scikit-learn's names
         """Learn the kept categories of X, (n, columns) of str."""
         texts = self._texts(X)
         self.n_features_in_ = texts.shape[1]
         self.kept_ = [self._frequent(texts[:, i]) for i in range(texts.shape[1])]
         return self
 
-    def transform(self, X: Any) -> np.ndarray:  # noqa: N803
+    def transform(self, X: Any) -> np.ndarray:
         """The same shape, object of str."""
         check_is_fitted(self)
         texts = self._texts(X)
@@ -43,7 +43,7 @@ class RareGrouper(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             grouped[:, i] = [table.get(value, OTHER) for value in texts[:, i]]
         return grouped
 
-    def _texts(self, X: Any) -> np.ndarray:  # noqa: N803
+    def _texts(self, X: Any) -> np.ndarray:
         return np.asarray(X, dtype=object)
 
     def _frequent(self, column: np.ndarray) -> list[str]:
@@ -59,12 +59,12 @@ class DateParts(TransformerMixin, BaseEstimator):
     Date Algorithms", 2013, so that ONNX can hold the same arithmetic.
     """
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learn nothing but the width of X, (n, 2 * datetimes)."""
         self.n_features_in_ = np.asarray(X).shape[1]
         return self
 
-    def transform(self, X: Any) -> np.ndarray:  # noqa: N803
+    def transform(self, X: Any) -> np.ndarray:
         """float32 (n, 6 * datetimes)."""
         check_is_fitted(self)
         pairs = np.asarray(X, dtype=np.float32)

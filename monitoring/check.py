@@ -71,7 +71,7 @@ def run_check(
         bundle = load_bundle(bundles / current.version)
         start = now - timedelta(days=params.window_days)
         rows = count_rows(connection, start, now)
-        frame = read_rows(connection, start, now, params.max_rows)
+        frame = read_rows(connection, bundle.schema, start, now, params.max_rows)
         performance = _performance(connection, bundle, params, now)
         history = _history(connection, bundle, now)
     check_id, name, findings = str(uuid7()), None, {}
@@ -94,8 +94,9 @@ def _performance(
     connection: Connection, bundle: Bundle, params: Monitoring, now: datetime
 ) -> Performance:
     start = now - timedelta(days=params.performance_days)
-    scores = read_scores(connection, start, now, bundle.version, 10 * params.max_rows)
-    return measure(scores, bundle.schema.target.classes[-1])
+    limit = 10 * params.max_rows
+    scores = read_scores(connection, bundle.schema, start, now, bundle.version, limit)
+    return measure(scores, bundle.schema, bundle.metrics.get("mae"))
 
 
 def _history(connection: Connection, bundle: Bundle, now: datetime) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from contracts.schema import FeatureSchema
 NUMERIC_METHOD = "wasserstein"  # divided by the reference's standard deviation
 CATEGORICAL_METHOD = "jensenshannon"
 THRESHOLD = 0.1
-SCORE = "probability"
 
 
 def compare(
@@ -31,7 +30,7 @@ def compare(
     """Write the report and say which columns drifted.
 
     Args:
-        reference: the bundle's sample: features and `probability`.
+        reference: the bundle's sample: features and schema.answers.
         current: the window, the same columns; a feature may be absent or all missing.
 
     Returns:
@@ -40,9 +39,13 @@ def compare(
         `missing`: name -> [share in reference, share in current].
     """
     not_judged = _find_unusable(reference, current, schema)
-    numeric = [n for n in [*schema.numeric, SCORE] if n not in not_judged]
+    answers = _name_answers(schema)
+    numeric = [n for n in [*schema.numeric, *answers] if n not in not_judged]
     text = [n for n in schema.categorical if n not in not_judged]
-    names = {name: f"{i:02d} {html.escape(name)}" for i, name in enumerate([*numeric, *text])}
+    names = {
+        name: f"{i:02d} {html.escape(answers.get(name, name))}"
+        for i, name in enumerate([*numeric, *text])
+    }
     definition = DataDefinition(
         numerical_columns=[names[n] for n in numeric], categorical_columns=[names[n] for n in text]
     )
@@ -58,7 +61,9 @@ def compare(
     )
     snapshot = Report([preset, DataSummaryPreset()]).run(*frames)
     snapshot.save_html(str(report))  # a Path would silently write nothing
-    columns = _distances(snapshot.dict(), names)
+    columns = {
+        answers.get(name, name): found for name, found in _distances(snapshot.dict(), names).items()
+    }
     vanished = [n for n in not_judged if _has_values(reference, n)]
     drifted = sum(column["drifted"] for column in columns.values()) + len(vanished)
     judged = len(columns) + len(vanished)
@@ -71,12 +76,28 @@ def compare(
     }
 
 
+def _name_answers(schema: FeatureSchema) -> dict[str, str]:
+    """Columns of answers that are compared, and how people know them.
+
+    The first of two classes would only mirror the second. No name may hide a feature's.
+    """
+    outputs = list(zip(schema.answers, schema.target.outputs, strict=True))
+    if schema.target.task == "binary":
+        shown = {schema.answers[-1]: "probability"}
+    elif schema.target.task == "regression":
+        shown = {schema.answers[0]: "prediction"}
+    else:
+        shown = {column: f"probability of {output}" for column, output in outputs}
+    return {c: f"{n} (answered)" if n in schema.names else n for c, n in shown.items()}
+
+
 def _find_unusable(
     reference: pd.DataFrame, current: pd.DataFrame, schema: FeatureSchema
 ) -> dict[str, str]:
     """Columns on which Evidently would raise, and why."""
     found = {}
-    for name in [*schema.names, SCORE]:
+    moments = set(schema.datetimes)  # they move on by nature
+    for name in [*(n for n in schema.names if n not in moments), *_name_answers(schema)]:
         for side, frame in (("reference", reference), ("current window", current)):
             if name not in frame:
                 found[name] = f"absent in the {side}"

@@ -2,18 +2,20 @@
 
 Rows of one day share their weather and their day: on the flights 900 rows of a day behave like 10
 independent ones (measured design effect 91), so a test over rows would alarm on noise. The
-statistic is the daily mean of the excess loss: log-loss minus the entropy of the prediction. A
-calibrated model has an expected excess of zero whatever the mix of easy and hard rows.
+statistic is the daily mean of the excess loss: log-loss minus the entropy of the answered
+probabilities, whose expectation is zero for a calibrated model whatever the mix of easy and hard
+rows; or a regression's absolute error minus the one that evaluation found.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
-CLIP = 1e-6
+from contracts.losses import expected_losses, row_losses
+from contracts.params import Task
+from contracts.schema import EVENT_TIME, OUTCOME, FeatureSchema
 
 
 @dataclass(frozen=True)
@@ -22,39 +24,42 @@ class Performance:
 
     rows: int
     days: int
-    log_loss: float | None = None
-    roc_auc: float | None = None
-    excess: float | None = None  # mean over days, in nats
+    loss: float | None = None  # log-loss in nats, or mean absolute error
+    roc_auc: float | None = None  # of a binary target
+    excess: float | None = None  # mean over days, in the loss's unit
     t: float | None = None  # the same over its standard error between days
 
 
-def measure(scores: pd.DataFrame, positive: object) -> Performance:
+def measure(
+    scores: pd.DataFrame, schema: FeatureSchema, expected_error: float | None = None
+) -> Performance:
     """Judge scored outcomes.
 
     Args:
-        scores: event_time, probability (of the positive class), outcome (a class).
-        positive: the positive class.
+        scores: EVENT_TIME, schema.answers, OUTCOME (a class, or a number).
+        expected_error: a regression's mean absolute error as evaluation found it; without it
+            there is no excess to judge.
     """
     if scores.empty:
         return Performance(0, 0)
-    target = (scores.outcome == positive).to_numpy().astype(np.int64)
-    probability = scores.probability.to_numpy(float)
-    daily = _excess(target, probability).groupby(scores.event_time.dt.floor("D").values).mean()
-    both = len(np.unique(target)) == 2
-    return Performance(
-        rows=len(scores),
-        days=len(daily),
-        log_loss=float(log_loss(target, probability, labels=[0, 1])),
-        roc_auc=float(roc_auc_score(target, probability)) if both else None,
-        excess=float(daily.mean()),
-        t=t_over_days(daily),
-    )
+    target = schema.target
+    truths = target.truths(scores[OUTCOME].tolist())
+    answers = scores[schema.answers].to_numpy(float)
+    losses = row_losses(target.task, truths, answers)
+    days = scores[EVENT_TIME].dt.floor("D").to_numpy()
+    found = Performance(len(scores), len(np.unique(days)), float(losses.mean()),
+                        _roc_auc(target.task, truths, answers))  # fmt: skip
+    if target.task == "regression" and expected_error is None:
+        return found
+    expected = expected_error if target.task == "regression" else expected_losses(answers)
+    daily = pd.Series(losses - expected).groupby(days).mean()
+    return replace(found, excess=float(daily.mean()), t=t_over_days(daily))
 
 
-def row_log_loss(target: NDArray[np.int64], probability: NDArray[np.float64]) -> pd.Series:
-    """Log-loss of each row, in nats."""
-    p = np.clip(probability, CLIP, 1 - CLIP)
-    return pd.Series(-(target * np.log(p) + (1 - target) * np.log(1 - p)))
+def _roc_auc(task: Task, truths: np.ndarray, answers: np.ndarray) -> float | None:
+    if task != "binary" or len(np.unique(truths)) < 2:
+        return None
+    return float(roc_auc_score(truths, answers[:, 1]))
 
 
 def t_over_days(daily: pd.Series) -> float | None:
@@ -63,9 +68,3 @@ def t_over_days(daily: pd.Series) -> float | None:
     if len(daily) < 2 or not spread > 1e-12:  # constant, up to rounding
         return None
     return float(daily.mean() / (spread / np.sqrt(len(daily))))
-
-
-def _excess(target: NDArray[np.int64], probability: NDArray[np.float64]) -> pd.Series:
-    p = np.clip(probability, CLIP, 1 - CLIP)
-    entropy = -(p * np.log(p) + (1 - p) * np.log(1 - p))
-    return row_log_loss(target, probability) - entropy

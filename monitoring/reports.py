@@ -23,7 +23,7 @@ def write_report(bundle: Bundle, current: pd.DataFrame, report: Path) -> dict[st
     """Compare the window with the bundle's reference sample.
 
     Args:
-        current: the window's features and `probability`.
+        current: the window's features and schema.answers.
         report: the HTML file to write; appears whole or not at all.
 
     Returns:

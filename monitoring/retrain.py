@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, Engine, insert, update
 from uuid_utils import uuid7
@@ -164,12 +163,12 @@ def _judge(run: _Run, holdout: pd.DataFrame) -> Verdict:
     schema = run.champion.schema
     learned_until = datetime.fromisoformat(run.champion.manifest["trained_until"])
     fresh = holdout[holdout[schema.timestamp] > learned_until].reset_index(drop=True)
-    target = (fresh[schema.target.name] == schema.target.classes[-1]).to_numpy().astype(np.int64)
     return judge(
+        schema.target.task,
         fresh[schema.timestamp],
-        target,
-        run.champion.model().probability_of(fresh).astype(float),
-        fresh.probability.to_numpy(float),
+        schema.target.truths(fresh[schema.target.name].tolist()),
+        run.champion.model().answers_of(fresh).astype(float),
+        fresh[schema.answers].to_numpy(float),
         run.params.monitoring.gate,
     )
 

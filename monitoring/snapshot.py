@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from contracts.schema import FeatureSchema
+from contracts.schema import EVENT_TIME, OUTCOME, FeatureSchema
 from monitoring.windows import read_labelled
 
 DIGEST_LENGTH = 16
@@ -33,9 +33,9 @@ def write_snapshot(
     if frame.empty:
         raise NoOutcomesError(until)
     required = [f.name for f in schema.features if not f.nullable]
-    frame = frame.reindex(columns=[*schema.names, "outcome", "event_time"])
+    frame = frame.reindex(columns=[*schema.names, OUTCOME, EVENT_TIME])
     frame = frame.dropna(subset=required, ignore_index=True)
-    named = {"outcome": schema.target.name, "event_time": schema.timestamp}
+    named = {OUTCOME: schema.target.name, EVENT_TIME: schema.timestamp}
     content = frame.rename(columns=named).to_parquet()
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]}.parquet"

@@ -11,12 +11,18 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
+from contracts.schema import EVENT_TIME, OUTCOME, FeatureSchema
 from contracts.tables import outcomes, predictions
 
 _TAIL_DIGITS = 4
 _TAILS = 16**_TAIL_DIGITS
 
-FACTS = [predictions.c.event_time, predictions.c.probability]
+FACTS = [
+    predictions.c.event_time,
+    predictions.c.prediction,
+    predictions.c.probability,
+    predictions.c.scores,
+]
 
 
 def count_rows(connection: Connection, start: datetime, end: datetime) -> int:
@@ -26,18 +32,24 @@ def count_rows(connection: Connection, start: datetime, end: datetime) -> int:
 
 
 def read_rows(
-    connection: Connection, start: datetime, end: datetime, max_rows: int
+    connection: Connection, schema: FeatureSchema, start: datetime, end: datetime, max_rows: int
 ) -> pd.DataFrame:
-    """At most about `max_rows` predictions of the window, with their features as columns."""
+    """At most about `max_rows` predictions of the window: features, EVENT_TIME, schema.answers."""
     share = max_rows / max(count_rows(connection, start, end), 1)
     query = select(*FACTS, predictions.c.features).where(_within(start, end), _sampled(share))
-    return _frame(list(connection.execute(query)), ["probability"])
+    rows = list(connection.execute(query))
+    return pd.concat([_features(rows), _facts(rows, schema)], axis=1)
 
 
 def read_scores(
-    connection: Connection, start: datetime, end: datetime, version: str, max_rows: int
+    connection: Connection,
+    schema: FeatureSchema,
+    start: datetime,
+    end: datetime,
+    version: str,
+    max_rows: int,
 ) -> pd.DataFrame:
-    """Predictions of one version that have an outcome: event_time, probability, outcome.
+    """Predictions of one version that have an outcome: EVENT_TIME, schema.answers, OUTCOME.
 
     No features are read, so that months are cheap.
     """
@@ -49,29 +61,27 @@ def read_scores(
         .where(_within(start, end), predictions.c.model_version == version)
     )
     number = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
-    rows = connection.execute(query.where(_sampled(max_rows / max(number, 1)))).all()
-    frame = pd.DataFrame(rows, columns=["event_time", "probability", "outcome"])
-    return frame.assign(outcome=frame.outcome.map(json.loads))
+    rows = list(connection.execute(query.where(_sampled(max_rows / max(number, 1)))))
+    return pd.concat([_facts(rows, schema), _outcomes(rows)], axis=1)
 
 
 def read_labelled(connection: Connection, until: datetime) -> pd.DataFrame:
     """Every prediction before `until` that has an outcome, its features as columns.
 
     Returns:
-        event_time, `outcome` (the latest correction) and the features, ordered by event time
+        EVENT_TIME, OUTCOME (the latest correction) and the features, ordered by event time
         and id, so that the same rows always give the same frame.
     """
     newest = _newest_outcome()
     query = (
-        select(*FACTS, predictions.c.features, outcomes.c.outcome)
+        select(predictions.c.event_time, predictions.c.features, outcomes.c.outcome)
         .join(newest, newest.c.prediction_id == predictions.c.prediction_id)
         .join(outcomes, outcomes.c.outcome_id == newest.c.outcome_id)
         .where(predictions.c.event_time < until)
         .order_by(predictions.c.event_time, predictions.c.prediction_id)
     )
     rows: list[Row[Any]] = list(connection.execute(query))
-    frame = _frame(rows, [])
-    return frame.assign(outcome=[json.loads(row.outcome) for row in rows])
+    return pd.concat([_features(rows), _times(rows), _outcomes(rows)], axis=1)
 
 
 def _within(start: datetime, end: datetime) -> ColumnElement[bool]:
@@ -92,10 +102,32 @@ def _newest_outcome() -> Any:
     )
 
 
-def _frame(rows: list[Row[Any]], facts: list[str]) -> pd.DataFrame:
-    """One row of columns per prediction: its features, event_time and the named facts."""
-    features = pd.DataFrame([json.loads(row.features) for row in rows])
+def _features(rows: list[Row[Any]]) -> pd.DataFrame:
+    return pd.DataFrame([json.loads(row.features) for row in rows])
+
+
+def _times(rows: list[Row[Any]]) -> pd.DataFrame:
     times = pd.Series([row.event_time for row in rows], dtype="datetime64[us, UTC]")
-    return features.assign(
-        event_time=times, **{name: [getattr(row, name) for row in rows] for name in facts}
+    return pd.DataFrame({EVENT_TIME: times})
+
+
+def _facts(rows: list[Row[Any]], schema: FeatureSchema) -> pd.DataFrame:
+    """EVENT_TIME, and what the model answered, in columns of the schema's outputs."""
+    answers = [_answer(row, schema) for row in rows]
+    found = pd.DataFrame(answers, columns=schema.answers, dtype=float)
+    return pd.concat([_times(rows), found], axis=1)
+
+
+def _answer(row: Row[Any], schema: FeatureSchema) -> list[float]:
+    if schema.target.task == "regression":
+        return [json.loads(row.prediction)]
+    if schema.target.task == "binary":
+        return [1 - row.probability, row.probability]
+    chances: list[float] = json.loads(row.scores)
+    return chances
+
+
+def _outcomes(rows: list[Row[Any]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {OUTCOME: pd.Series([json.loads(row.outcome) for row in rows], dtype=object)}
     )

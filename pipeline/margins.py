@@ -1,4 +1,5 @@
 """stub, replaced on merge"""
+
 import numpy as np
 
 

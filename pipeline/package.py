@@ -21,7 +21,6 @@ from contracts.params import Params, ParamsError, load_params
 from contracts.schema import GROUP, FeatureSchema
 from contracts.skops_model import load_model
 from pipeline.frames import model_frame, read_prepared
-from pipeline.model_card import write_model_card
 from pipeline.onnx_export import ParityError, prove_parity, to_onnx
 from pipeline.search import answer_rows
 from pipeline.train import read_choice
@@ -54,9 +53,7 @@ class Serving:
     reason: str | None = None
 
 
-def convert(
-    model: Pipeline, schema: FeatureSchema, rows: pd.DataFrame, params: Params
-) -> Serving:
+def convert(model: Pipeline, schema: FeatureSchema, rows: pd.DataFrame, params: Params) -> Serving:
     """ONNX if it provably answers the same on `rows` and hostile ones, otherwise skops."""
     rng = np.random.default_rng(params.train.seed)
     try:

@@ -22,6 +22,7 @@ from pipeline.columns import (
 from pipeline.describe import infer_schema
 from pipeline.frames import DatasetError
 
+
 def prepare(tables: list[pd.DataFrame], params: Params) -> tuple[pd.DataFrame, dict[str, int]]:
     """Check, type and order the rows; drop and count those without an outcome.
 

@@ -130,9 +130,7 @@ def _search_one(
     return _table(name, draws.fit(frame, target).cv_results_, len(frame), schema)
 
 
-def _table(
-    name: str, found: Mapping[str, Any], rows: int, schema: FeatureSchema
-) -> pd.DataFrame:
+def _table(name: str, found: Mapping[str, Any], rows: int, schema: FeatureSchema) -> pd.DataFrame:
     plain = [{k.removeprefix("model__"): v for k, v in p.items()} for p in found["params"]]
     measure = find(name, schema.target.task).complexity
     return pd.DataFrame(

@@ -111,6 +111,6 @@ def _require_class_rows(answers: np.ndarray, params: Params, folds: int) -> None
     fewest = np.unique(answers, return_counts=True)[1].min()
     if fewest < folds:
         raise DatasetError(
-            f"a class has only {fewest} rows where {folds} folds need one each; lower the folds, or "
-            "move the class to data.ignored_classes"
+            f"a class has only {fewest} rows where {folds} folds need one each; use fewer folds, "
+            "or move the class to data.ignored_classes"
         )

@@ -1,6 +1,8 @@
 """stub, replaced on merge"""
+
 import numpy as np
 from sklearn.metrics import precision_recall_curve
+
 from contracts.params import Cost
 
 

@@ -55,7 +55,7 @@ def load_serving(bundles: Path, version: str, max_rows: int) -> Serving:
     predictor = Predictor(bundle)
     decoder = Decoder(bundle.schema, max_rows)
     row = decoder.decode(msgspec.json.encode({"features": bundle.schema.example()}))
-    predictor.classes(predictor.probabilities(row.numeric, row.text))
+    predictor.read(predictor.answers(row.numeric, row.text))
     return Serving(decoder, predictor)
 
 

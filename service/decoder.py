@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from contracts.moments import split_text
 from contracts.schema import MISSING_CATEGORY, FeatureSchema
-from service.values import ABSENT, WrongValueError, make_column, name_of, safe_text
+from service.values import ABSENT, Slot, WrongValueError, make_column, name_of, safe_text
 
 MAX_PROBLEMS = 100
 MOMENT = "ISO 8601 with a time zone, like 2013-04-01T12:00:00Z"
@@ -123,19 +124,22 @@ class Decoder:
             return
         numeric: list[float] = []
         text: list[str] = []
+        moments: list[float] = []  # the float matrix has them last, whatever the schema's order
         logged = {}
-        for name, is_text, check, allowed in self._columns:
+        for name, slot, check, allowed in self._columns:
             try:
                 value = check(values.get(name, ABSENT))
             except WrongValueError as wrong:
                 problems.append(Problem(index, name, str(wrong), allowed))
                 continue
             logged[name] = value
-            if is_text:
+            if slot is Slot.NUMBER:
+                numeric.append(_NAN if value is None else value)
+            elif slot is Slot.TEXT:
                 text.append(MISSING_CATEGORY if value is None else value)
             else:
-                numeric.append(_NAN if value is None else value)
-        decoded.numeric.append(numeric)
+                moments += split_text(value)
+        decoded.numeric.append(numeric + moments if moments else numeric)
         decoded.text.append(text)
         decoded.features.append(self._encode(logged).decode())
 

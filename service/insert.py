@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Engine, insert
 from contracts.tables import predictions
 
 COLUMNS = tuple(column.name for column in predictions.columns)
-# (prediction_id, predicted_at, event_time, model_version, features, prediction, probability)
-Row = tuple[str, datetime, datetime, str, str, str, float]
+# (prediction_id, predicted_at, event_time, model_version, features, prediction, probability,
+#  scores)
+Row = tuple[str, datetime, datetime, str, str, str, float | None, str | None]
 CommitRows = Callable[[Connection, Sequence[Row]], None]
 
 STATEMENT_ROWS = 128

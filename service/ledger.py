@@ -9,10 +9,10 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils import uuid7
@@ -24,7 +24,7 @@ from service.decoder import Decoded
 from service.groups import GroupWorker, Job
 from service.insert import Row, commit_for
 from service.metrics import Metrics
-from service.predictor import NotFiniteError, Predictor
+from service.predictor import NotFiniteError, Prediction, Predictor, Reading
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -40,14 +40,19 @@ class LedgerUnavailableError(RuntimeError):
         super().__init__("the ledger cannot be written; nothing was recorded, try again")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a request gets back, one entry a row. `probability` is of the positive class."""
+class Answer(Struct, frozen=True, omit_defaults=True):
+    """What a request gets back, one entry a row; see predictor.Reading."""
 
-    prediction: list[ClassLabel]
-    probability: list[float]
+    prediction: list[Prediction]
     prediction_id: list[str]
     model_version: str
+    probability: list[float] | list[list[float]] | None = None
+    interval: list[list[float]] | None = None
+
+
+def _answer(reading: Reading, version: str) -> Answer:
+    ids = [str(uuid7()) for _ in reading.prediction]
+    return Answer(reading.prediction, ids, version, reading.probability, reading.interval)
 
 
 class Ledger:
@@ -142,43 +147,46 @@ class Ledger:
 
     def _predict(self, predictor: Predictor, group: Sequence[Job]) -> list[Job]:
         """One call of the model for the group; leaves out requests without a finite answer."""
-        probabilities = predictor.probabilities(
+        answers = predictor.answers(
             [row for job in group for row in job.payload.numeric],
             [row for job in group for row in job.payload.text],
         )
         answered, start = [], 0
         for job in group:
-            own = probabilities[start : start + job.rows]
+            own = answers[start : start + job.rows]
             start += job.rows
             try:
-                classes = predictor.classes(own)
+                job.reading = predictor.read(own)
             except NotFiniteError as error:
                 job.answer = error
                 continue
-            ids = [str(uuid7()) for _ in own]
-            job.answer = Answer(classes, own, ids, predictor.version)
+            job.answer = _answer(job.reading, predictor.version)
             answered.append(job)
         return answered
 
     def _rows_of(self, job: Job, now: datetime) -> list[Row]:
         answer: Answer = job.answer
+        reading: Reading = job.reading
         event_time = job.payload.event_time or now
         version, as_json = answer.model_version, self._as_json
         return [
-            (prediction_id, now, event_time, version, features, as_json(label), probability)
-            for prediction_id, features, label, probability in zip(
+            (prediction_id, now, event_time, version, features, as_json(label), logged, scores)
+            for prediction_id, features, label, logged, scores in zip(
                 answer.prediction_id,
                 job.payload.features,
                 answer.prediction,
-                answer.probability,
+                reading.logged,
+                reading.scores,
                 strict=True,
             )
         ]
 
-    def _as_json(self, label: ClassLabel) -> str:
-        text = self._class_json.get(label)
+    def _as_json(self, prediction: Prediction) -> str:
+        if isinstance(prediction, float):
+            return json.dumps(prediction)
+        text = self._class_json.get(prediction)
         if text is None:
-            text = self._class_json[label] = json.dumps(label)
+            text = self._class_json[prediction] = json.dumps(prediction)
         return text
 
     def _writing(self) -> Connection:

@@ -47,9 +47,13 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
 
-    def count_predictions(self, version: str, classes: Sequence[ClassLabel]) -> None:
-        for label in set(classes):
-            self.predictions.labels(version, label).inc(classes.count(label))
+    def count_predictions(self, version: str, predictions: Sequence[ClassLabel | float]) -> None:
+        """Count rows by class; a regression's values are one class, for labels must be few."""
+        if isinstance(predictions[0], float):
+            self.predictions.labels(version, "value").inc(len(predictions))
+            return
+        for label in set(predictions):
+            self.predictions.labels(version, label).inc(predictions.count(label))
 
     def show_version(self, version: str) -> None:
         self.model_info.clear()

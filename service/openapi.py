@@ -5,10 +5,11 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from contracts.schema import Feature, FeatureSchema
+from contracts.schema import Feature, FeatureSchema, Target
 from service.values import SHOWN_CATEGORIES, describe
 
-_JSON_TYPES = {"numeric": "number", "integer": "integer", "categorical": "string"}
+_JSON_TYPES = {"numeric": "number", "integer": "integer", "categorical": "string",
+               "datetime": "string"}  # fmt: skip
 _EVENT_TIME = {
     "type": "string",
     "format": "date-time",
@@ -92,18 +93,27 @@ def _positional_row(schema: FeatureSchema | None) -> dict[str, Any]:
 
 
 def _property(feature: Feature) -> dict[str, Any]:
-    kind = _JSON_TYPES[feature.kind]
     shown: dict[str, Any] = {
-        "type": [kind, "null"] if feature.nullable else kind,
+        **_value(feature),
         "description": describe(feature),
         "x-kind": feature.kind,
         "example": feature.example,
     }
+    if feature.kind == "datetime":
+        return shown
     if feature.low is not None and feature.high is not None:
         shown["x-seen-range"] = [feature.low, feature.high]
     if feature.categories:
         shown["x-seen-categories"] = list(feature.categories[:SHOWN_CATEGORIES])
     return shown
+
+
+def _value(feature: Feature) -> dict[str, Any]:
+    if feature.kind != "boolean":
+        kind = _JSON_TYPES[feature.kind]
+        return {"type": [kind, "null"] if feature.nullable else kind}
+    forms: list[dict[str, Any]] = [{"type": "boolean"}, {"enum": [0, 1, *feature.words]}]
+    return {"anyOf": [*forms, {"type": "null"}] if feature.nullable else forms}
 
 
 def _examples(schema: FeatureSchema | None) -> dict[str, Any]:
@@ -119,17 +129,36 @@ def _examples(schema: FeatureSchema | None) -> dict[str, Any]:
 
 
 def _predictions(schema: FeatureSchema | None) -> dict[str, Any]:
-    classes = list(schema.target.classes) if schema else []
-    target = schema.target.name if schema else "the target"
-    label = {"enum": classes, "description": f"class of {target}"} if classes else {}
-    chance = {"type": "number", "description": f"of the class {classes[1] if classes else '1'}"}
+    answers = _answers(schema.target) if schema else {"prediction": {}}
     properties = {
-        "prediction": {"type": "array", "items": label},
-        "probability": {"type": "array", "items": chance},
+        **{name: {"type": "array", "items": item} for name, item in answers.items()},
         "prediction_id": {"type": "array", "items": {"type": "string", "format": "uuid"}},
         "model_version": {"type": "string"},
     }
     return _object(properties, required=list(properties))
+
+
+def _answers(target: Target) -> dict[str, Any]:
+    """One entry a row of every list that answers."""
+    number = {"type": "number"}
+    if target.task == "regression":
+        value = {**number, "description": target.name}
+        if target.margin is None:
+            return {"prediction": value}
+        share = f"[low, high]; holds the true value in {target.coverage:.0%} of rows"
+        return {"prediction": value, "interval": _list_of(number, 2, share)}
+    classes = list(target.classes)
+    label = {"enum": classes, "description": f"class of {target.name}"}
+    if target.task == "binary":
+        chance = {**number, "description": f"of the class {classes[1]}"}
+        return {"prediction": label, "probability": chance}
+    order = f"of the classes {', '.join(map(str, classes))}, in this order"
+    return {"prediction": label, "probability": _list_of(number, len(classes), order)}
+
+
+def _list_of(item: dict[str, Any], size: int, description: str) -> dict[str, Any]:
+    return {"type": "array", "items": item, "minItems": size, "maxItems": size,
+            "description": description}  # fmt: skip
 
 
 def _problems() -> dict[str, Any]:
@@ -145,7 +174,10 @@ def _problems() -> dict[str, Any]:
 
 
 def _describe_outcomes(operation: dict[str, Any], schema: FeatureSchema | None) -> None:
-    label: dict[str, Any] = {"enum": list(schema.target.classes)} if schema else {}
+    label: dict[str, Any] = {}
+    if schema:
+        numbers = schema.target.task == "regression"
+        label = {"type": "number"} if numbers else {"enum": list(schema.target.classes)}
     observed = {**_EVENT_TIME, "description": "when it became known; now if absent"}
     properties = {"prediction_id": {"type": "string"}, "outcome": label, "observed_at": observed}
     one = _object(properties, required=["prediction_id", "outcome"])

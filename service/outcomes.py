@@ -20,7 +20,7 @@ class Outcome:
     """The true label of one prediction; `observed_at` None = now."""
 
     prediction_id: str
-    outcome: ClassLabel
+    outcome: ClassLabel | float
     observed_at: datetime | None
 
 

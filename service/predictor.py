@@ -1,12 +1,18 @@
 """Rows to predictions: no HTTP, no SQL. The ledger calls it once per group."""
 
-import math
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.bundle import Bundle
 from contracts.params import ClassLabel
+from contracts.schema import Target
+
+Prediction = ClassLabel | float
 
 
 class NotFiniteError(ValueError):
@@ -17,6 +23,55 @@ class NotFiniteError(ValueError):
         self.row = row
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a model's answers mean, one entry a row.
+
+    Attributes:
+        prediction: a class, or a regression's value.
+        probability: of a binary target's positive class; of each of many classes, in their order;
+            None for a regression.
+        interval: a regression's [low, high], None without.
+        logged: the ledger's probability: of the positive, or of the predicted class.
+        scores: the ledger's JSON of what `logged` does not say: all classes, or the interval.
+    """
+
+    prediction: list[Prediction]
+    probability: list[float] | list[list[float]] | None
+    interval: list[list[float]] | None
+    logged: Sequence[float | None]
+    scores: Sequence[str | None]
+
+
+def _read_binary(target: Target, answers: NDArray[np.float32]) -> Reading:
+    negative, positive = target.classes
+    chances: list[float] = answers[:, 1].tolist()
+    threshold = target.threshold
+    classes: list[Prediction] = [positive if p >= threshold else negative for p in chances]
+    return Reading(classes, chances, None, chances, [None] * len(chances))
+
+
+def _read_multiclass(target: Target, answers: NDArray[np.float32]) -> Reading:
+    chances: list[list[float]] = answers.tolist()
+    best = answers.argmax(axis=1).tolist()
+    classes: list[Prediction] = [target.classes[i] for i in best]
+    logged = [row[i] for row, i in zip(chances, best, strict=True)]
+    return Reading(classes, chances, None, logged, [json.dumps(row) for row in chances])
+
+
+def _read_regression(target: Target, answers: NDArray[np.float32]) -> Reading:
+    values: list[Prediction] = answers[:, 0].tolist()
+    nothing = [None] * len(values)
+    if target.margin is None:
+        return Reading(values, None, None, nothing, nothing)
+    ends = [answers[:, 0] - target.margin, answers[:, 0] + target.margin]
+    intervals: list[list[float]] = np.stack(ends, axis=1).tolist()
+    return Reading(values, None, intervals, nothing, [json.dumps(each) for each in intervals])
+
+
+READERS = {"binary": _read_binary, "multiclass": _read_multiclass, "regression": _read_regression}
+
+
 class Predictor:
     """One version's model; immutable and thread-safe."""
 
@@ -24,33 +79,30 @@ class Predictor:
         self.version = bundle.version
         self.schema = bundle.schema
         self._model = bundle.model()
-        self._numeric_columns = len(self.schema.numeric)
+        self._numeric_columns = len(self.schema.matrix_columns)
         self._text_columns = len(self.schema.categorical)
-        self._negative, self._positive = self.schema.target.classes
-        self._threshold = self.schema.target.threshold
+        self._read = partial(READERS[self.schema.target.task], self.schema.target)
 
-    def probabilities(
+    def answers(
         self, numeric: Sequence[Sequence[float]], text: Sequence[Sequence[str]]
-    ) -> list[float]:
-        """Probability of the positive class of each row; not finite where the model has none.
+    ) -> NDArray[np.float32]:
+        """What the model answers, float32 (n, outputs); not finite where it has no answer.
 
         Args:
-            numeric: (n, numeric features), NaN = missing.
+            numeric: (n, matrix columns), NaN = missing.
             text: (n, categorical features), "" = missing.
         """
-        numbers = np.array(numeric, np.float32).reshape(-1, self._numeric_columns)
-        texts = np.array(text, object).reshape(-1, self._text_columns)
-        answers: list[float] = self._model.probability(numbers, texts).tolist()
-        return answers
+        numbers = np.array(numeric, np.float32).reshape(len(numeric), self._numeric_columns)
+        texts = np.array(text, object).reshape(len(text), self._text_columns)
+        return self._model.answers(numbers, texts)
 
-    def classes(self, probabilities: Sequence[float]) -> list[ClassLabel]:
-        """The class of each probability.
+    def read(self, answers: NDArray[np.float32]) -> Reading:
+        """What the answers to n rows mean.
 
         Raises:
-            NotFiniteError: names the first row without a finite probability.
+            NotFiniteError: names the first row without a finite answer.
         """
-        threshold, positive, negative = self._threshold, self._positive, self._negative
-        for row, probability in enumerate(probabilities):
-            if not math.isfinite(probability):
-                raise NotFiniteError(row)
-        return [positive if p >= threshold else negative for p in probabilities]
+        finite = np.isfinite(answers)
+        if not finite.all():
+            raise NotFiniteError(int(np.argmin(finite.all(axis=1))))
+        return self._read(answers)

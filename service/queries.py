@@ -36,6 +36,7 @@ def find_prediction(connection: Connection, prediction_id: str) -> dict[str, Any
         **row._asdict(),
         "features": json.loads(row.features),
         "prediction": json.loads(row.prediction),
+        "scores": json.loads(row.scores) if row.scores else None,
         "outcome": history[-1]["outcome"] if history else None,
         "outcomes": history,
     }

@@ -3,6 +3,8 @@
 import json
 import math
 from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from contracts.schema import MAGNITUDE_LIMIT, MISSING_CATEGORY, Feature
@@ -11,6 +13,13 @@ MAX_TEXT = 1000
 SHOWN_CATEGORIES = 20
 # Integers beyond this are no longer exact as floats, and JSON writers begin to refuse them.
 _EXACT_INTEGER = 2**53
+_KINDS = {
+    "numeric": "a number",
+    "integer": "an integer",
+    "boolean": "true or false",
+    "categorical": "text",
+    "datetime": "a moment in ISO 8601, like 2013-04-01T12:00:00Z; UTC where it has no zone",
+}
 
 
 class WrongValueError(ValueError):
@@ -24,6 +33,14 @@ class _Absent:
 ABSENT = _Absent()
 
 
+class Slot(Enum):
+    """Where a value goes on its way to the model."""
+
+    NUMBER = auto()
+    TEXT = auto()
+    MOMENT = auto()
+
+
 class Column(NamedTuple):
     """One feature: how its values are checked and what they may be.
 
@@ -32,15 +49,18 @@ class Column(NamedTuple):
     """
 
     name: str
-    is_text: bool
-    check: Callable[[object], Any]  # str for text, a number otherwise
+    slot: Slot
+    check: Callable[[object], Any]  # a number or a boolean, text, or a moment as ISO 8601 text
     allowed: str
 
 
 def describe(feature: Feature) -> str:
     """What a feature may hold, for people: errors and OpenAPI say the same."""
-    text = {"numeric": "a number", "integer": "an integer", "categorical": "text"}[feature.kind]
-    if feature.low is not None and feature.high is not None:
+    text = _KINDS[feature.kind]
+    if feature.words:
+        text += ", or " + " or ".join(repr(word) for word in reversed(feature.words))
+    plain = feature.kind in ("numeric", "integer")
+    if plain and feature.low is not None and feature.high is not None:
         text += f", seen in training from {feature.low:g} to {feature.high:g}"
     if feature.categories:
         text += f", seen in training: {', '.join(feature.categories[:SHOWN_CATEGORIES])}"
@@ -52,9 +72,51 @@ def describe(feature: Feature) -> str:
 
 def make_column(feature: Feature) -> Column:
     """The rules of one feature."""
-    is_text = feature.kind == "categorical"
-    check = _text_check(feature) if is_text else _number_check(feature)
-    return Column(feature.name, is_text, check, describe(feature))
+    if feature.kind == "categorical":
+        slot, check = Slot.TEXT, _text_check(feature)
+    elif feature.kind == "datetime":
+        slot, check = Slot.MOMENT, _moment_check(feature)
+    elif feature.kind == "boolean":
+        slot, check = Slot.NUMBER, _boolean_check(feature)
+    else:
+        slot, check = Slot.NUMBER, _number_check(feature)
+    return Column(feature.name, slot, check, describe(feature))
+
+
+def _boolean_check(feature: Feature) -> Callable[[object], bool | None]:
+    nullable = feature.nullable
+    words = {word.lower(): bool(i) for i, word in enumerate(feature.words)}
+
+    def check(value: object) -> bool | None:
+        if isinstance(value, bool):
+            return value
+        if type(value) in (int, float) and value in (0, 1):
+            return value == 1
+        if isinstance(value, str) and value.lower() in words:
+            return words[value.lower()]
+        if nullable and (value is None or value is ABSENT):
+            return None
+        raise WrongValueError(_missing_problem(value) or f"is {name_of(value)}")
+
+    return check
+
+
+def _moment_check(feature: Feature) -> Callable[[object], str | None]:
+    nullable = feature.nullable
+
+    def check(value: object) -> str | None:
+        if isinstance(value, str) and len(value) <= MAX_TEXT:
+            try:
+                moment = datetime.fromisoformat(value)
+                aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+                return aware.astimezone(UTC).replace(microsecond=0).isoformat()
+            except (ValueError, OverflowError):
+                raise WrongValueError(f"is {name_of(value)}") from None
+        if nullable and (value is None or value is ABSENT):
+            return None
+        raise WrongValueError(_missing_problem(value) or f"is {name_of(value)}")
+
+    return check
 
 
 def _number_check(feature: Feature) -> Callable[[object], float | int | None]:

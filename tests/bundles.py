@@ -95,6 +95,7 @@ def make_bundle(directory: Path, *, seed: int = 0, onnx: bytes | None = None, **
         "reference.parquet": reference.getvalue(),
         "metrics.json": json.dumps({"log_loss": 0.5, "seed": seed}).encode(),
         "model_card.md": b"# A model for tests\n",
+        "model_card.html": b"<h1>A model for tests</h1>\n",
     }
     facts = {"trained_from": "2013-01-01T00:00:00Z", "trained_until": "2013-04-01T00:00:00Z"}
     return save_bundle(directory, files, facts)

@@ -14,7 +14,7 @@ from pydantic import (
 )
 from pydantic import Field as PydanticField
 
-from contracts.params import ClassLabel
+from contracts.schema import MAGNITUDE_LIMIT, Target
 from service.decoder import MAX_PROBLEMS, MOMENT, InvalidRequestError, Problem, parse_moment
 from service.outcomes import Outcome, Result, record_outcomes
 from service.parts import Parts, PartsDep, json_response
@@ -55,17 +55,18 @@ class OutcomesBody(BaseModel):
     description="Repeating is harmless; another value for the same prediction is a correction.",
 )
 async def post_outcomes(request: Request, parts: PartsDep) -> Response:
-    classes = parts.watcher.require().schema.target.classes
-    outcomes = _parse(await request.body(), classes, parts.settings.max_rows)
+    target = parts.watcher.require().schema.target
+    outcomes = _parse(await request.body(), target, parts.settings.max_rows)
     results = await parts.ledger.run(partial(record_outcomes, given=outcomes, now=parts.clock()))
     _count(parts, results)
     return json_response({"results": results}, _status(results))
 
 
-def _parse(body: bytes, classes: tuple[ClassLabel, ...], max_rows: int) -> list[Outcome]:
+def _parse(body: bytes, target: Target, max_rows: int) -> list[Outcome]:
+    classes = ", ".join(map(repr, target.classes))
     allowed = {
         "prediction_id": "an id that /predict gave",
-        "outcome": f"one of {', '.join(map(repr, classes))}",
+        "outcome": f"one of {classes}" if classes else "a finite number",
         "observed_at": f"{MOMENT}; now if absent",
     }
     try:
@@ -77,25 +78,31 @@ def _parse(body: bytes, classes: tuple[ClassLabel, ...], max_rows: int) -> list[
     if len(rows) > max_rows:
         problem = Problem(None, "outcomes", f"has {len(rows)} rows", f"at most {max_rows}")
         raise InvalidRequestError([problem])
-    _require_classes(rows, classes, allowed["outcome"])
+    _require_answers(rows, target, allowed["outcome"])
     return [Outcome(row.prediction_id, row.outcome, row.observed_at) for row in rows]
 
 
-def _require_classes(
-    rows: list[OutcomeBody], classes: tuple[ClassLabel, ...], allowed: str
-) -> None:
+def _require_answers(rows: list[OutcomeBody], target: Target, allowed: str) -> None:
+    is_answer, problem = _is_class, "is not a class of the target"
+    if target.task == "regression":
+        is_answer, problem = _is_number, "is not a finite number"
     problems = [
-        Problem(index, "outcome", "is not a class of the target", allowed)
+        Problem(index, "outcome", problem, allowed)
         for index, row in enumerate(rows)
-        if not _is_class(row.outcome, classes)
+        if not is_answer(row.outcome, target)
     ]
     if problems:
         raise InvalidRequestError(problems[:MAX_PROBLEMS])
 
 
-def _is_class(value: object, classes: tuple[ClassLabel, ...]) -> bool:
+def _is_class(value: object, target: Target) -> bool:
     """Equal in type too: true is not 1."""
-    return any(type(value) is type(one) and value == one for one in classes)
+    return any(type(value) is type(one) and value == one for one in target.classes)
+
+
+def _is_number(value: object, target: Target) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) <= MAGNITUDE_LIMIT
 
 
 def _problem(loc: tuple[int | str, ...], message: str, allowed: dict[str, str]) -> Problem:

@@ -1,13 +1,24 @@
 """A bundle is whole and unaltered, or it is refused before anything in it is parsed."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from contracts.bundle import FILES, BundleError, copy_bundle, load_bundle, save_bundle
+from contracts.bundle import (
+    FILES_OF_FORMAT_1,
+    ONNX,
+    REQUIRED,
+    BundleError,
+    copy_bundle,
+    digest,
+    load_bundle,
+    save_bundle,
+)
 
 FACTS = {"trained_from": "2013-01-01T00:00:00+00:00", "trained_until": "2013-02-01T00:00:00+00:00"}
+FILES = REQUIRED | {ONNX}
 CONTENT = {name: name.encode() for name in FILES}
 
 
@@ -95,6 +106,42 @@ def test_copy_does_not_trust_a_damaged_copy(tmp_path: Path, saved: Path) -> None
 
     with pytest.raises(BundleError, match="altered"):
         copy_bundle(saved, tmp_path / "bundles")
+
+
+def test_large_model_is_compressed_and_comes_back_whole(tmp_path: Path) -> None:
+    large = b"a tree like any other" * 100_000
+    save_bundle(tmp_path / "bundle", {**CONTENT, ONNX: large}, FACTS)
+    version = copy_bundle(tmp_path / "bundle", tmp_path / "bundles")
+
+    assert (tmp_path / "bundle" / "model.onnx.gz").stat().st_size < len(large) / 100
+    assert load_bundle(tmp_path / "bundles" / version).files[ONNX] == large
+
+
+def test_model_that_unpacks_to_another_size_is_refused(tmp_path: Path) -> None:
+    directory = tmp_path / "bundle"
+    save_bundle(directory, {**CONTENT, ONNX: b"x" * 2_000_000}, FACTS)
+    manifest = json.loads((directory / "manifest.json").read_text())
+    manifest["sizes"][ONNX] = 10
+    (directory / "manifest.json").write_text(json.dumps(manifest))
+
+    with pytest.raises(BundleError, match="not of the size"):
+        load_bundle(directory)
+
+
+def test_bundle_without_onnx_is_whole(tmp_path: Path) -> None:
+    content = {name: CONTENT[name] for name in REQUIRED}
+    save_bundle(tmp_path / "bundle", content, FACTS)
+
+    assert load_bundle(tmp_path / "bundle").files == content
+
+
+def test_bundle_of_the_first_format_is_still_read(tmp_path: Path) -> None:
+    for name in FILES_OF_FORMAT_1:
+        (tmp_path / name).write_bytes(CONTENT[name])
+    digests = {name: digest(CONTENT[name]) for name in FILES_OF_FORMAT_1}
+    (tmp_path / "manifest.json").write_text(json.dumps({"format": 1, "files": digests}))
+
+    assert set(load_bundle(tmp_path).files) == FILES_OF_FORMAT_1
 
 
 def test_missing_directory_is_named(saved: Path) -> None:

@@ -39,7 +39,7 @@ def test_shipped_params_are_valid() -> None:
         ({"features__temp": {"kind": "picture"}}, "features.temp.kind"),
         ({"features__late": {"kind": "integer"}}, "cannot be features: .'late'."),
         ({"train__search__prefer": "oracle"}, "search.prefer is none of"),
-        ({"data__classes": [0, 1, 2]}, "data.classes"),
+        ({"data__classes": [0, 1, 2]}, "classes: binary has 2, not 3"),
         ({"monitoring__policy__drift_share": 1.5}, "monitoring.policy.drift_share"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import Engine, insert
@@ -16,7 +15,6 @@ from uuid_utils import uuid7
 from contracts.bundle import Bundle, load_bundle, save_bundle
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
-from contracts.onnx_model import OnnxModel
 from contracts.params import Params
 from contracts.registry import promote, register
 from contracts.schema import FeatureSchema
@@ -44,7 +42,7 @@ class World:
 
     def answer(self, flights: pd.DataFrame, *, with_outcomes: bool = True) -> list[str]:
         """Log flights as the service would have; returns their prediction ids."""
-        probability = self.bundle.model().probability_of(flights)
+        probability = self.bundle.model().answers_of(flights)[:, 1]
         names = self.bundle.schema.names
         logged, known = [], []
         for row, p in zip(flights.to_dict("records"), probability, strict=True):
@@ -82,9 +80,9 @@ def trained(
     params: Params,
 ) -> Path:
     """A bundle that has learned from January."""
-    model = fit(Chosen("logistic_regression", {"C": 0.1}, -0.5), january, schema, params)
+    model = fit(Chosen("logistic_regression", {"C": 0.1}, -0.5, "sigmoid"), january, schema, params)
     onnx = to_onnx(model, schema)
-    reference = sample_reference(january, OnnxModel(onnx, schema), 3000, np.random.default_rng(0))
+    reference = sample_reference(january, model, schema, params)
     stream = io.BytesIO()
     reference.to_parquet(stream)
     files = {
@@ -94,6 +92,7 @@ def trained(
         "reference.parquet": stream.getvalue(),
         "metrics.json": b"{}",
         "model_card.md": b"# January\n",
+        "model_card.html": b"<h1>January</h1>\n",
     }
     times = january.event_time
     facts = {"trained_from": times.min().isoformat(), "trained_until": times.max().isoformat()}

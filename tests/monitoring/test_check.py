@@ -13,6 +13,7 @@ from sqlalchemy import select
 from contracts.database import make_engine
 from contracts.migrate import migrate
 from contracts.params import Monitoring, Params
+from contracts.schema import FeatureSchema
 from contracts.tables import checks
 from monitoring.check import Check, NoChampionError, run_check
 from tests.monitoring.conftest import FEBRUARY, World
@@ -95,9 +96,9 @@ def test_without_champion_the_remedy_is_named(tmp_path: Path, monitoring: Monito
 
 
 @pytest.fixture(scope="module")
-def reference(january: pd.DataFrame) -> pd.DataFrame:
+def reference(january: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:
     random = np.random.default_rng(0)
-    return january.assign(probability=random.uniform(0, 1, len(january)))
+    return january.assign(**{schema.answers[1]: random.uniform(0, 1, len(january))})
 
 
 def test_only_the_shifted_column_has_drifted(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from contracts.params import Gate, load_params
-from monitoring.gate import judge
+from monitoring.gate import Verdict, judge
 
 TRUTH = 0.3
 
@@ -26,18 +26,30 @@ def _case(
     return pd.Series(times), target.astype(np.int64)
 
 
+def _judge(
+    times: "pd.Series[pd.Timestamp]",
+    target: np.ndarray,
+    champion: np.ndarray,
+    challenger: np.ndarray,
+    gate: Gate,
+) -> Verdict:
+    """The gate on probabilities of the positive class."""
+    answers = [np.stack([1 - p, p], axis=1) for p in (champion, challenger)]
+    return judge("binary", times, target.astype(float), *answers, gate)
+
+
 def test_better_challenger_is_promoted(gate: Gate) -> None:
     times, target = _case(days=28)
-    verdict = judge(times, target, np.full(2800, 0.6), np.full(2800, TRUTH), gate)
+    verdict = _judge(times, target, np.full(2800, 0.6), np.full(2800, TRUTH), gate)
 
     assert verdict.promote
-    assert verdict.challenger_log_loss < verdict.champion_log_loss
+    assert verdict.challenger_loss < verdict.champion_loss
     assert "saves" in verdict.reason
 
 
 def test_worse_challenger_is_rejected(gate: Gate) -> None:
     times, target = _case(days=28)
-    verdict = judge(times, target, np.full(2800, TRUTH), np.full(2800, 0.6), gate)
+    verdict = _judge(times, target, np.full(2800, TRUTH), np.full(2800, 0.6), gate)
 
     assert not verdict.promote
     assert "costs" in verdict.reason
@@ -47,7 +59,7 @@ def test_equal_challenger_is_rejected(gate: Gate) -> None:
     times, target = _case(days=28)
     same = np.full(2800, TRUTH)
 
-    assert not judge(times, target, same, same, gate).promote
+    assert not _judge(times, target, same, same, gate).promote
 
 
 def test_gain_on_a_single_day_is_not_enough(gate: Gate) -> None:
@@ -57,9 +69,9 @@ def test_gain_on_a_single_day_is_not_enough(gate: Gate) -> None:
     champion[:100] = 0.9  # 100 rows of one day: significant over rows, one draw over days
     challenger[100:] = TRUTH + 0.05
 
-    verdict = judge(times, target, champion, challenger, gate.model_copy(update={"min_t": 1.5}))
+    verdict = _judge(times, target, champion, challenger, gate.model_copy(update={"min_t": 1.5}))
 
-    assert verdict.challenger_log_loss < verdict.champion_log_loss
+    assert verdict.challenger_loss < verdict.champion_loss
     assert not verdict.promote
 
 
@@ -68,7 +80,7 @@ def test_too_little_is_not_judged(gate: Gate, days: int, a_day: int) -> None:
     times, target = _case(days, a_day)
     flat = np.full(len(target), 0.5)
 
-    verdict = judge(pd.to_datetime(times, utc=True), target, flat, flat, gate)
+    verdict = _judge(pd.to_datetime(times, utc=True), target, flat, flat, gate)
 
     assert not verdict.promote
     assert "not enough to judge" in verdict.reason
@@ -76,6 +88,18 @@ def test_too_little_is_not_judged(gate: Gate, days: int, a_day: int) -> None:
 
 def test_certain_and_wrong_is_a_finite_loss(gate: Gate) -> None:
     times, target = _case(days=28)
-    verdict = judge(times, target, 1.0 - target, np.full(2800, TRUTH), gate)
+    verdict = _judge(times, target, 1.0 - target, np.full(2800, TRUTH), gate)
 
-    assert np.isfinite(verdict.champion_log_loss)
+    assert np.isfinite(verdict.champion_loss)
+
+
+def test_regression_is_judged_by_its_absolute_error(gate: Gate) -> None:
+    times, _ = _case(days=28)
+    truths = np.random.default_rng(0).normal(100, 10, len(times))
+    champion, challenger = (truths.reshape(-1, 1) + error for error in (5.0, 1.0))
+    varied = challenger + np.random.default_rng(1).normal(0, 0.1, challenger.shape)
+
+    verdict = judge("regression", times, truths, champion, varied, gate)
+
+    assert verdict.promote
+    assert verdict.champion_loss == pytest.approx(5.0)

@@ -12,7 +12,7 @@ from monitoring.performance import Performance
 from monitoring.policy import Evidence, decide
 
 NOW = datetime(2013, 6, 1, tzinfo=UTC)
-GOOD = Performance(rows=9000, days=28, log_loss=0.5, roc_auc=0.7, excess=0.001, t=0.3)
+GOOD = Performance(rows=9000, days=28, loss=0.5, roc_auc=0.7, excess=0.001, t=0.3)
 WORSE = replace(GOOD, excess=0.1, t=3.5)
 QUIET = Evidence(
     NOW,

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from contracts.schema import EVENT_TIME, OUTCOME
 from monitoring.snapshot import NoOutcomesError, write_snapshot
 from monitoring.windows import count_rows, read_labelled, read_rows, read_scores
 from tests.monitoring.conftest import FEBRUARY, World
@@ -25,12 +26,12 @@ def test_window_is_half_open(world: World, february: pd.DataFrame) -> None:
 def test_rows_come_back_as_they_were_asked(world: World, february: pd.DataFrame) -> None:
     world.answer(february.head(300))
     with world.engine.connect() as connection:
-        rows = read_rows(connection, FEBRUARY, END, 1000)
+        rows = read_rows(connection, world.bundle.schema, FEBRUARY, END, 1000)
 
     names = world.bundle.schema.names
     expected = february.head(300)[names].reset_index(drop=True)
     pd.testing.assert_frame_equal(
-        rows.sort_values("event_time", kind="stable")[names].reset_index(drop=True),
+        rows.sort_values(EVENT_TIME, kind="stable")[names].reset_index(drop=True),
         expected, check_dtype=False,
     )  # fmt: skip
 
@@ -38,7 +39,9 @@ def test_rows_come_back_as_they_were_asked(world: World, february: pd.DataFrame)
 def test_large_window_is_sampled_the_same_way_twice(world: World, february: pd.DataFrame) -> None:
     world.answer(february)
     with world.engine.connect() as connection:
-        first, second = (read_rows(connection, FEBRUARY, END, 1000) for _ in range(2))
+        first, second = (
+            read_rows(connection, world.bundle.schema, FEBRUARY, END, 1000) for _ in range(2)
+        )
 
     assert 850 < len(first) < 1150
     pd.testing.assert_frame_equal(first, second)
@@ -46,8 +49,15 @@ def test_large_window_is_sampled_the_same_way_twice(world: World, february: pd.D
 
 def test_empty_window_is_an_empty_frame(world: World) -> None:
     with world.engine.connect() as connection:
-        assert len(read_rows(connection, FEBRUARY, END, 1000)) == 0
-        assert len(read_scores(connection, FEBRUARY, END, world.bundle.version, 1000)) == 0
+        assert len(read_rows(connection, world.bundle.schema, FEBRUARY, END, 1000)) == 0
+        assert (
+            len(
+                read_scores(
+                    connection, world.bundle.schema, FEBRUARY, END, world.bundle.version, 1000
+                )
+            )
+            == 0
+        )
 
 
 def test_latest_correction_wins(world: World, february: pd.DataFrame) -> None:
@@ -55,16 +65,18 @@ def test_latest_correction_wins(world: World, february: pd.DataFrame) -> None:
     world.correct(ids[7], 1)
     with world.engine.connect() as connection:
         labelled = read_labelled(connection, END)
-        scores = read_scores(connection, FEBRUARY, END, world.bundle.version, 1000)
+        scores = read_scores(
+            connection, world.bundle.schema, FEBRUARY, END, world.bundle.version, 1000
+        )
 
-    assert labelled.outcome.sum() == scores.outcome.sum() == 1
+    assert labelled[OUTCOME].sum() == scores[OUTCOME].sum() == 1
     assert len(labelled) == 50
 
 
 def test_scores_of_other_versions_are_left_out(world: World, february: pd.DataFrame) -> None:
     world.answer(february.head(50))
     with world.engine.connect() as connection:
-        assert read_scores(connection, FEBRUARY, END, "another", 1000).empty
+        assert read_scores(connection, world.bundle.schema, FEBRUARY, END, "another", 1000).empty
 
 
 def test_same_outcomes_give_the_same_snapshot(

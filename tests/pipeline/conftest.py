@@ -8,7 +8,8 @@ import pytest
 from contracts.params import Params, load_params
 from contracts.schema import FeatureSchema
 from pipeline import flights
-from pipeline.prepare import infer_schema, prepare
+from pipeline.describe import infer_schema
+from pipeline.prepare import prepare
 from pipeline.search import Chosen
 
 QUICK = {
