@@ -50,7 +50,7 @@ def compare(
     """
     start = pd.Timestamp(params.data.until, tz="UTC")
     choice = json.loads(chosen.read_text())
-    recipe = Chosen(choice["candidate"], choice["values"], choice["score"])
+    recipe = Chosen(**choice["recipe"])
     replayed = flights[flights.event_time >= start]
     live = read_live(engine, start, replayed.event_time.max() + pd.Timedelta(hours=1))
     events = _events(engine)

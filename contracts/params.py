@@ -209,8 +209,8 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _features_are_not_answers(self) -> "Params":
-        answers = {self.data.target, self.data.time_column, self.data.id} & self.features.keys()
-        if answers:
+        theirs = {self.data.target, self.data.time_column, self.data.id or self.data.target}
+        if answers := theirs & self.features.keys():
             raise ValueError(f"target, timestamp and id cannot be features: {sorted(answers)}")
         ours = [name for name in self.features if name.startswith(RESERVED)]
         if ours:

@@ -14,7 +14,7 @@ DATE_PARTS = ("year", "month", "day of month", "weekday", "hour", "day")
 OTHER = "\x1fother"  # hardly any table has it as a category of its own
 
 
-class RareGrouper(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class RareGrouper(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped library
     """Keeps each column's frequent categories; rare and unseen ones become OTHER.
 
     Args:
@@ -52,7 +52,7 @@ class RareGrouper(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return sorted(str(names[i]) for i in order if counts[i] >= self.min_rows)
 
 
-class DateParts(TransformerMixin, BaseEstimator):
+class DateParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped library
     """Turns pairs (day since 1970, second of the day) into DATE_PARTS, all float32, NaN kept.
 
     The calendar is computed with whole numbers after Howard Hinnant, "chrono-Compatible Low-Level

@@ -37,8 +37,8 @@ def measure(
 
     Args:
         scores: EVENT_TIME, schema.answers, OUTCOME (a class, or a number).
-        expected_error: a regression's mean absolute error as evaluation found it; without it
-            there is no excess to judge.
+        expected_error: only of a regression: its mean absolute error as evaluation found it;
+            without it there is no excess to judge.
     """
     if scores.empty:
         return Performance(0, 0)
@@ -51,8 +51,8 @@ def measure(
                         _roc_auc(target.task, truths, answers))  # fmt: skip
     if target.task == "regression" and expected_error is None:
         return found
-    expected = expected_error if target.task == "regression" else expected_losses(answers)
-    daily = pd.Series(losses - expected).groupby(days).mean()
+    usual = expected_losses(answers) if expected_error is None else expected_error
+    daily = pd.Series(losses - usual).groupby(days).mean()
     return replace(found, excess=float(daily.mean()), t=t_over_days(daily))
 
 

@@ -37,7 +37,7 @@ def read_rows(
     """At most about `max_rows` predictions of the window: features, EVENT_TIME, schema.answers."""
     share = max_rows / max(count_rows(connection, start, end), 1)
     query = select(*FACTS, predictions.c.features).where(_within(start, end), _sampled(share))
-    rows = list(connection.execute(query))
+    rows: list[Row[Any]] = list(connection.execute(query))
     return pd.concat([_features(rows), _facts(rows, schema)], axis=1)
 
 
@@ -61,7 +61,9 @@ def read_scores(
         .where(_within(start, end), predictions.c.model_version == version)
     )
     number = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
-    rows = list(connection.execute(query.where(_sampled(max_rows / max(number, 1)))))
+    rows: list[Row[Any]] = list(
+        connection.execute(query.where(_sampled(max_rows / max(number, 1))))
+    )
     return pd.concat([_facts(rows, schema), _outcomes(rows)], axis=1)
 
 

@@ -124,7 +124,7 @@ def parse_moments(column: pd.Series, name: str, day_first: bool) -> pd.Series:
         read = pd.to_datetime(
             distinct[own], utc=True, format="mixed", dayfirst=first, errors="coerce"
         )
-        moments[own] = read.dt.floor("s").astype(MOMENT)
+        moments[own] = read.dt.floor("s").dt.as_unit("s")
     spread = np.append(moments.to_numpy("datetime64[s]"), np.datetime64("NaT"))[codes]
     found = pd.Series(spread, column.index, name=column.name).dt.tz_localize("UTC")
     wrong = found.isna() & column.notna()

@@ -24,10 +24,16 @@ def infer_schema(frame: pd.DataFrame, params: Params) -> FeatureSchema:
     return FeatureSchema(tuple(features), target, data.time_column)
 
 
-def _describe(column: pd.Series, feature: FeatureParams, example: object) -> Feature:
-    reading = {"decimal": feature.decimal, "missing": tuple(feature.missing),
-               "words": tuple(feature.words), "day_first": feature.day_first}  # fmt: skip
-    found = Feature(str(column.name), feature.kind, feature.nullable, **reading)
+def _describe(column: pd.Series, feature: FeatureParams, example: Any) -> Feature:
+    found = Feature(
+        str(column.name),
+        feature.kind,
+        feature.nullable,
+        decimal=feature.decimal,
+        missing=tuple(feature.missing),
+        words=tuple(feature.words),
+        day_first=feature.day_first,
+    )
     if feature.kind == "categorical":
         seen = tuple(sorted(column.dropna().unique())[:LISTED_CATEGORIES])
         return replace(found, categories=seen, example=None if example is None else str(example))

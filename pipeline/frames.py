@@ -15,7 +15,8 @@ class DatasetError(ValueError):
 
 def model_frame(frame: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:
     """Columns as a model takes them: float32 numbers first, then text as objects, "" = missing."""
-    return frame_of(*schema.to_matrices(frame), schema)
+    found: pd.DataFrame = frame_of(*schema.to_matrices(frame), schema)
+    return found
 
 
 def labels(frame: pd.DataFrame, schema: FeatureSchema) -> np.ndarray:

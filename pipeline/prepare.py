@@ -11,7 +11,6 @@ import pandas as pd
 from contracts.params import Data, FeatureParams, Params, ParamsError, load_params
 from contracts.schema import GROUP, MAGNITUDE_LIMIT
 from pipeline.columns import (
-    MOMENT,
     as_texts,
     canonical,
     holds_texts,
@@ -102,7 +101,9 @@ def _times(table: pd.DataFrame, data: Data) -> pd.Series:
     """When each row became a question; rows of a table without time count as of `until`."""
     name = data.time_column
     if name not in table:
-        return pd.Series(pd.Timestamp(data.until, tz="UTC"), table.index).astype(MOMENT)
+        return pd.Series(
+            pd.Timestamp(data.until, tz="UTC"), table.index, dtype="datetime64[us, UTC]"
+        )
     times = table[name]
     if holds_texts(times) or times.isna().any():
         raise DatasetError(f"{name}: is no column of complete moments; ingest makes it one")
@@ -131,7 +132,7 @@ def _require_enough(frame: pd.DataFrame, data: Data) -> None:
     absent = [label for label in data.classes if not (frame[data.target] == label).any()]
     if absent:
         raise DatasetError(
-            f"{data.target}: no row of the classes {absent}; only one class occurs, or remove them "
+            f"{data.target}: no row of the classes {absent}; the table lacks them, or remove them "
             "from data.classes"
         )
 

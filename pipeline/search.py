@@ -122,8 +122,10 @@ def _search_one(
     common = {"scoring": ticking, "cv": folds, "random_state": train.seed, "refit": False,
               "error_score": "raise"}  # fmt: skip
     if train.search.strategy == "halving":
+        # "exhaust": the first round is as large as the last round's rows allow.
+        halving = {"factor": HALVING_FACTOR, "min_resources": "exhaust"}
         draws = HalvingRandomSearchCV(
-            model, grid, n_candidates=_draws(train, name), factor=HALVING_FACTOR, **common
+            model, grid, n_candidates=_draws(train, name), **halving, **common
         )
     else:
         draws = RandomizedSearchCV(model, grid, n_iter=_draws(train, name), **common)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def _calibrate(
     with tqdm(total=len(ways) * len(folds), desc="calibration", unit="fit") as bar:
         for way in ways:
             recipe = replace(recipe, calibration=way)
-            tried[way] = _out_of_fold(recipe, frame, target, schema, params, folds, bar)
+            tried[way] = _out_of_fold(recipe, frame, target, schema, params, folds, bar.update)
     losses = {
         way: float(row_losses(schema.target.task, truths, answers).mean())
         for way, (truths, answers) in tried.items()
@@ -112,7 +113,7 @@ def _out_of_fold(
     schema: FeatureSchema,
     params: Params,
     folds: Folds,
-    bar: "tqdm[None]",
+    tick: Callable[[], object],
 ) -> tuple[np.ndarray, np.ndarray]:
     truths, answers = [], []
     for past, future in folds:
@@ -122,7 +123,7 @@ def _out_of_fold(
         model.fit(frame.iloc[past], target[past])
         answers.append(answer_rows(model, frame.iloc[future], schema))
         truths.append(target[future])
-        bar.update()
+        tick()
     return np.concatenate(truths), np.concatenate(answers)
 
 

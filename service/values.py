@@ -2,11 +2,12 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
+from contracts.params import Kind
 from contracts.schema import MAGNITUDE_LIMIT, MISSING_CATEGORY, Feature
 
 MAX_TEXT = 1000
@@ -72,15 +73,8 @@ def describe(feature: Feature) -> str:
 
 def make_column(feature: Feature) -> Column:
     """The rules of one feature."""
-    if feature.kind == "categorical":
-        slot, check = Slot.TEXT, _text_check(feature)
-    elif feature.kind == "datetime":
-        slot, check = Slot.MOMENT, _moment_check(feature)
-    elif feature.kind == "boolean":
-        slot, check = Slot.NUMBER, _boolean_check(feature)
-    else:
-        slot, check = Slot.NUMBER, _number_check(feature)
-    return Column(feature.name, slot, check, describe(feature))
+    slot, make_check = _RULES[feature.kind]
+    return Column(feature.name, slot, make_check(feature), describe(feature))
 
 
 def _boolean_check(feature: Feature) -> Callable[[object], bool | None]:
@@ -210,3 +204,12 @@ def name_of(value: object) -> str:
 def safe_text(name: str) -> str:
     """Text from a request, short and encodable, for an error message."""
     return name[:MAX_TEXT].encode("utf-8", "backslashreplace").decode()
+
+
+_RULES: Mapping[Kind, tuple[Slot, Callable[[Feature], Callable[[object], Any]]]] = {
+    "numeric": (Slot.NUMBER, _number_check),
+    "integer": (Slot.NUMBER, _number_check),
+    "boolean": (Slot.NUMBER, _boolean_check),
+    "categorical": (Slot.TEXT, _text_check),
+    "datetime": (Slot.MOMENT, _moment_check),
+}

@@ -101,8 +101,9 @@ def _is_class(value: object, target: Target) -> bool:
 
 
 def _is_number(value: object, target: Target) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and abs(value) <= MAGNITUDE_LIMIT
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) <= MAGNITUDE_LIMIT
 
 
 def _problem(loc: tuple[int | str, ...], message: str, allowed: dict[str, str]) -> Problem:

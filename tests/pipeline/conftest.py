@@ -51,4 +51,4 @@ def schema(january: pd.DataFrame, params: Params) -> FeatureSchema:
 def chosen(request: pytest.FixtureRequest) -> Chosen:
     """Each candidate in turn."""
     values = {"logistic_regression": {"C": 0.1}, "gradient_boosting": {"max_iter": 30}}
-    return Chosen(request.param, values[request.param], -0.5)
+    return Chosen(request.param, values[request.param], -0.5, "sigmoid")

@@ -7,14 +7,19 @@ import pandas as pd
 import pytest
 
 from contracts.onnx_model import OnnxModel
-from contracts.params import Params
+from contracts.params import Params, Task
 from contracts.schema import FeatureSchema
+from contracts.skops_model import load_model
 from pipeline.candidates import build
+from pipeline.describe import infer_schema
 from pipeline.frames import model_frame
-from pipeline.model_file import dump_model, load_model
+from pipeline.model_file import dump_model
 from pipeline.onnx_export import ParityError, make_hostile, prove_parity, to_onnx
-from pipeline.search import Chosen
+from pipeline.package import convert
+from pipeline.prepare import prepare
+from pipeline.search import Chosen, answer_rows
 from pipeline.train import fit
+from tests.pipeline.tables import make_params, make_table
 
 
 @pytest.fixture(scope="session")
@@ -70,12 +75,61 @@ def test_answers_are_probabilities(
     model: Any, january: pd.DataFrame, schema: FeatureSchema
 ) -> None:
     hostile = make_hostile(january, schema, np.random.default_rng(0))
-    probability = OnnxModel(to_onnx(model, schema), schema).probability_of(hostile)
+    probability = OnnxModel(to_onnx(model, schema), schema).answers_of(hostile)
 
     assert np.isfinite(probability).all()
     assert ((probability >= 0) & (probability <= 1)).all()
 
 
-def test_unknown_candidate_is_named(schema: FeatureSchema) -> None:
+def test_unknown_candidate_is_named(schema: FeatureSchema, params: Params) -> None:
     with pytest.raises(ValueError, match=r"train\.candidates: 'oracle' is none of"):
-        build("oracle", schema, 0, {})
+        build("oracle", schema, params.train, {})
+
+
+CANDIDATES = {
+    "logistic_regression": {"C": 1.0},
+    "ridge": {"alpha": 1.0},
+    "random_forest": {"n_estimators": 15, "min_samples_leaf": 3},
+    "gradient_boosting": {"max_iter": 15},
+    "lightgbm": {"n_estimators": 15},
+}
+CASES: list[tuple[Task, str, str]] = [
+    (task, candidate, calibration)
+    for task in ("binary", "multiclass", "regression")
+    for candidate in CANDIDATES
+    for calibration in (["none"] if task == "regression" else ["none", "sigmoid"])
+    if candidate != ("logistic_regression" if task == "regression" else "ridge")
+    and (candidate, calibration) != ("lightgbm", "sigmoid")
+]
+
+
+@pytest.mark.parametrize(("task", "candidate", "calibration"), CASES)
+def test_every_candidate_answers_every_task_the_same_in_onnx_and_skops(
+    task: Task, candidate: str, calibration: str
+) -> None:
+    params = make_params(task)
+    frame, _ = prepare([make_table(task, 1200)], params)
+    schema = infer_schema(frame, params)
+    recipe = Chosen(candidate, CANDIDATES[candidate], 0.0, calibration)
+    model = fit(recipe, frame, schema, params)
+
+    onnx = OnnxModel(to_onnx(model, schema), schema)
+    again = load_model(dump_model(model))
+
+    assert prove_parity(model, onnx, frame, 1e-5, np.random.default_rng(0)) < 1e-5
+    np.testing.assert_array_equal(
+        answer_rows(again, model_frame(frame, schema), schema),
+        answer_rows(model, model_frame(frame, schema), schema),
+    )
+
+
+def test_model_that_onnx_cannot_hold_is_served_from_skops_and_says_why() -> None:
+    params = make_params("binary")
+    frame, _ = prepare([make_table("binary", 1200)], params)
+    schema = infer_schema(frame, params)
+    recipe = Chosen("lightgbm", CANDIDATES["lightgbm"], 0.0, "sigmoid")
+
+    serving = convert(fit(recipe, frame, schema, params), schema, frame, params)
+
+    assert serving.onnx is None
+    assert "ONNX differs from scikit-learn" in str(serving.reason)
