@@ -40,7 +40,7 @@ def slice_feature(column: pd.Series, feature: Feature) -> Slicing:
         texts = [f"{name} = {labels.get(v, short_number(v))}" for v in distinct.tolist()]
         return _with_missing(np.searchsorted(distinct, values), texts, np.isnan(values), name)
     edges = np.unique(np.quantile(present, [0.25, 0.5, 0.75])) if len(present) else np.empty(0)
-    shown = [_moment(edge) if moments else short_number(edge) for edge in edges.tolist()]
+    shown = [moment_text(edge) if moments else short_number(edge) for edge in edges.tolist()]
     codes = np.searchsorted(edges, values, side="right")
     return _with_missing(codes, _ranges(name, shown), np.isnan(values), name)
 
@@ -75,6 +75,7 @@ def _seconds(column: pd.Series) -> Floats:
     return np.where(np.isnat(moments), np.nan, moments.astype(np.int64).astype(np.float64))
 
 
-def _moment(second: float) -> str:
+def moment_text(second: float) -> str:
+    """A moment in UTC, of seconds since 1970; its time only where it has one."""
     moment = pd.Timestamp(round(second), unit="s")
     return moment.strftime("%Y-%m-%d" if moment == moment.normalize() else "%Y-%m-%d %H:%M")
