@@ -1,12 +1,23 @@
 """Hold-out frames of every task made by hand, and what judges them."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from contracts.bundle import save_bundle
 from contracts.params import Params
 from contracts.schema import ANSWER, BASELINE, GROUP, Feature, FeatureSchema, Target
+from pipeline.measures import measure
 
 TARGETS = {
     "binary": Target("late", (0, 1), 0.4),
@@ -21,6 +32,23 @@ FEATURES = (
     Feature("index", "boolean", False, 0, 1, example=True),
 )
 DAYS = 20
+MONITORING = {
+    "schedule": "0 6 * * *",
+    "window_days": 7,
+    "performance_days": 28,
+    "max_rows": 20000,
+    "policy": {
+        "min_rows": 1,
+        "min_outcomes": 1,
+        "min_outcome_days": 1,
+        "min_days": 2,
+        "cooldown_days": 1,
+        "drift_share": 0.5,
+        "performance_t": 2.0,
+    },
+    "gate": {"min_days": 2, "min_rows": 1, "min_t": 0.5},
+    "retrain": {"deadline_minutes": 1},
+}
 
 
 def make_schema(task: str) -> FeatureSchema:
@@ -63,7 +91,7 @@ def make_holdout(task: str, rows: int = 2000, seed: int = 0) -> pd.DataFrame:
     )
     signal = (frame["hour of day"].to_numpy() - 12) / 6 + rng.normal(0, 0.3, rows)
     bad = ((frame["carrier"] == "UA") & (frame["hour of day"] < 6)).to_numpy()
-    signal = np.where(bad, -signal, signal)
+    signal = np.where(bad, 0.0, signal)
     return _answer(task, frame, signal, rng)
 
 
@@ -76,9 +104,9 @@ def _answer(
         return frame.assign(**{"late": truths, ANSWER + "value": hour + 10,
                                BASELINE + "value": 10.0})  # fmt: skip
     centres = np.array([-1.0, 1.0]) if task == "binary" else np.array([-1.5, 0.0, 1.5])
-    usual = np.where(centres == 0, 1.5, 0.0)  # the class in the middle is often the likeliest
-    chances = _softmax(2 * hour[:, None] * centres + usual)
-    true = _softmax(2 * signal[:, None] * centres + usual).cumsum(axis=1)
+    usual = np.where(centres == 0, 0.8, 0.0)  # the class in the middle is often the likeliest
+    chances = _softmax(hour[:, None] * centres + usual)
+    true = _softmax(signal[:, None] * centres + usual).cumsum(axis=1)
     truths = (rng.random(len(frame))[:, None] > true[:, :-1]).sum(axis=1)
     labels = np.array(target.classes, object)[truths]
     frame["late"] = pd.Series(labels).infer_objects()
@@ -98,20 +126,32 @@ def _softmax(values: np.ndarray) -> np.ndarray:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-MONITORING = {
-    "schedule": "0 6 * * *",
-    "window_days": 7,
-    "performance_days": 28,
-    "max_rows": 20000,
-    "policy": {
-        "min_rows": 1,
-        "min_outcomes": 1,
-        "min_outcome_days": 1,
-        "min_days": 2,
-        "cooldown_days": 1,
-        "drift_share": 0.5,
-        "performance_t": 2.0,
-    },
-    "gate": {"min_days": 2, "min_rows": 1, "min_t": 0.5},
-    "retrain": {"deadline_minutes": 1},
-}
+def make_bundle(directory: Path, task: str, seed: int = 0, **target: Any) -> str:
+    """A bundle whose model learned from 500 rows of another seed; its metrics are those of `task`.
+
+    Args:
+        target: what the saved schema's target says differently.
+    """
+    schema = make_schema(task)
+    saved = replace(schema, target=replace(schema.target, **target))
+    frame = make_holdout(task, 500, seed + 100)
+    numeric, _ = schema.to_matrices(frame)
+    kind = LinearRegression() if task == "regression" else LogisticRegression(max_iter=1000)
+    model = make_pipeline(SimpleImputer(), StandardScaler(), kind)
+    model.fit(numeric, schema.target.truths(frame["late"]).astype(np.float32))
+    options = {} if task == "regression" else {"zipmap": False}
+    inputs = [("numeric", FloatTensorType([None, numeric.shape[1]]))]
+    converted = convert_sklearn(model, "m", inputs, options=options, target_opset=21)
+    metrics = measure(make_holdout(task), schema, make_params(task), np.random.default_rng(0))
+    files = {
+        "schema.json": saved.to_json().encode(),
+        "model.onnx": converted.SerializeToString(),
+        "model.skops": b"",
+        "reference.parquet": b"",
+        "metrics.json": json.dumps(metrics).encode(),
+        "model_card.md": b"",
+        "model_card.html": b"",
+    }
+    facts = {"trained_from": "2013-01-01T00:00:00+00:00",
+             "trained_until": f"2013-02-01T0{seed}:00:00+00:00"}  # fmt: skip
+    return save_bundle(directory, files, facts)
