@@ -8,34 +8,52 @@ time, on the rows before it (rolling origin). The gate compares these answers wi
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_curve
+from sklearn.pipeline import Pipeline
 from tqdm import tqdm
 
 from contracts.params import Params, ParamsError, load_params
 from contracts.schema import BASELINE, FeatureSchema
+from contracts.skops_model import frame_of
 from pipeline.frames import DatasetError, labels, model_frame, read_prepared
+from pipeline.importance import permutation_importance
 from pipeline.measures import measure
 from pipeline.search import Chosen, answer_rows
+from pipeline.segments import worst_segments
 from pipeline.splits import backtest_folds
 from pipeline.train import fit, read_choice
 
 PLOT_POINTS = 200
 
 
+@dataclass(frozen=True)
+class Backtest:
+    """What the recipe answered out of sample.
+
+    Attributes:
+        holdout: the held-out rows with two more columns for each output: schema.answers, and
+            BASELINE + output: the shares of the classes, or the median, among the rows that the
+            recipe learned from.
+        model: the last fold's.
+        unseen: the rows of `holdout` that it judged.
+    """
+
+    holdout: pd.DataFrame
+    model: Pipeline
+    unseen: pd.DataFrame
+
+
 def backtest(
     frame: pd.DataFrame, schema: FeatureSchema, chosen: Chosen, params: Params
-) -> pd.DataFrame:
-    """The held-out rows with what the recipe answers, and what a model without features would.
-
-    Returns:
-        Two more columns for each output, both out of sample: schema.answers, and BASELINE + output:
-        the shares of the classes, or the median, among the rows that the recipe learned from.
-    """
+) -> Backtest:
+    """Answer the held-out rows by the recipe, each fold fitted on rows that it does not judge."""
     folds = list(backtest_folds(frame, schema, params))
     judged: list[pd.DataFrame] = []
     for past, future in tqdm(folds, "backtest", unit="fit"):
@@ -46,7 +64,17 @@ def backtest(
         columns |= _baseline(known, schema)
         judged.append(pd.concat([asked, pd.DataFrame(columns, index=asked.index)], axis=1))
     found = pd.concat(judged, ignore_index=True)
-    return found.sort_values(schema.timestamp, kind="stable", ignore_index=True)
+    found = found.sort_values(schema.timestamp, kind="stable", ignore_index=True)
+    return Backtest(found, model, asked)
+
+
+def importance(tested: Backtest, schema: FeatureSchema, rng: np.random.Generator) -> pd.DataFrame:
+    """Permutation importance of the last fold's model on the rows that it judged."""
+
+    def answers(numeric: Any, text: Any) -> Any:
+        return answer_rows(tested.model, frame_of(numeric, text, schema), schema)
+
+    return permutation_importance(answers, tested.unseen, schema, rng)
 
 
 def _baseline(known: pd.DataFrame, schema: FeatureSchema) -> dict[str, float]:
@@ -104,6 +132,8 @@ def main() -> None:
     parser.add_argument("--metrics", type=Path, required=True, help="written: JSON")
     parser.add_argument("--roc", type=Path, required=True, help="written: CSV")
     parser.add_argument("--calibration", type=Path, required=True, help="written: CSV")
+    parser.add_argument("--segments", type=Path, required=True, help="written: CSV")
+    parser.add_argument("--importance", type=Path, required=True, help="written: CSV")
     arguments = parser.parse_args()
     try:
         _run(arguments)
@@ -117,13 +147,16 @@ def _run(arguments: argparse.Namespace) -> None:
     schema = FeatureSchema.from_json(arguments.schema.read_bytes()).with_choice(
         choice.threshold, choice.margin, params.evaluate.coverage
     )
-    holdout = backtest(read_prepared(arguments.prepared), schema, choice.recipe, params)
+    tested = backtest(read_prepared(arguments.prepared), schema, choice.recipe, params)
+    holdout = tested.holdout
     holdout.to_parquet(arguments.holdout)
     rng = np.random.default_rng(params.train.seed)
     metrics = measure(holdout, schema, params, rng)
     arguments.metrics.write_text(json.dumps(metrics, indent=1) + "\n")
     roc_points(holdout, schema).to_csv(arguments.roc, index=False)
     calibration_points(holdout, schema).to_csv(arguments.calibration, index=False)
+    worst_segments(holdout, schema, params.data).to_csv(arguments.segments, index=False)
+    importance(tested, schema, rng).to_csv(arguments.importance, index=False)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,10 @@ from pipeline.onnx_export import ParityError, prove_parity, to_onnx
 from pipeline.search import answer_rows
 from pipeline.train import read_choice
 
+INPUTS = [
+    "prepared", "schema", "model", "chosen", "search", "holdout", "metrics", "segments",
+    "importance",
+]  # fmt: skip
 LIBRARIES = [
     "numpy",
     "onnx",
@@ -122,22 +126,39 @@ def _assemble(
     reference = sample_reference(frame, model, schema, params)
     tick()
     origin = describe_origin(frame, paths.prepared.read_bytes(), params, paths.lock)
-    card, page = b"# card\n", b"<p>card</p>\n"
+    facts = CardFacts(
+        schema=schema,
+        params=params,
+        chosen=asdict(choice.recipe),
+        metrics=json.loads(paths.metrics.read_bytes()),
+        origin=origin,
+        holdout=pd.read_parquet(paths.holdout),
+        segments=pd.read_csv(paths.segments),
+        importance=pd.read_csv(paths.importance),
+        search=_read_search(paths.search),
+        parity=serving.parity,
+        skops_reason=serving.reason or "",
+    )
     files = {
         "schema.json": schema.to_json().encode(),
         "model.skops": paths.model.read_bytes(),
         "reference.parquet": reference.to_parquet(),
         "metrics.json": paths.metrics.read_bytes(),
-        "model_card.md": card,
-        "model_card.html": page,
+        "model_card.md": write_model_card(facts).encode(),
+        "model_card.html": write_html_card(facts).encode(),
     }
     return files | ({ONNX: serving.onnx} if serving.onnx else {}), origin
+
+
+def _read_search(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path)
+    return table.assign(values=table["values"].map(json.loads))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pipeline.package", description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    for name in ("prepared", "schema", "model", "chosen", "metrics"):
+    for name in INPUTS:
         parser.add_argument(f"--{name}", type=Path, required=True, help="read")
     parser.add_argument("--lock", type=Path, default=Path("dvc.lock"))
     parser.add_argument("--bundle", type=Path, required=True, help="written: directory")

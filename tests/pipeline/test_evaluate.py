@@ -22,7 +22,7 @@ TASKS: list[Task] = ["binary", "multiclass", "regression"]
 
 @pytest.fixture(scope="module")
 def holdout(january: pd.DataFrame, schema: FeatureSchema, params: Params) -> pd.DataFrame:
-    return backtest(january, schema, RECIPE, params)
+    return backtest(january, schema, RECIPE, params).holdout
 
 
 def test_choice_ignores_the_held_out_days(
@@ -63,7 +63,7 @@ def test_backtest_does_not_learn_from_its_own_fold(
     last_fold = january.event_time >= holdout.event_time.max().floor("D") - pd.Timedelta(days=2)
     flipped = january.assign(late=january.late.where(~last_fold, 1 - january.late))
 
-    again = backtest(flipped, schema, RECIPE, params)
+    again = backtest(flipped, schema, RECIPE, params).holdout
 
     np.testing.assert_array_equal(again[schema.answers], holdout[schema.answers])
 
@@ -102,7 +102,7 @@ def test_every_task_is_learned_and_judged_without_a_clock(task: Task) -> None:
     schema = infer_schema(frame, params)
 
     choice, table = choose(frame, schema, params)
-    found = backtest(frame, schema, choice.recipe, params)
+    found = backtest(frame, schema, choice.recipe, params).holdout
     metrics = measure(found, schema, params, np.random.default_rng(0))
 
     assert set(table["candidate"]) == set(params.train.candidates)
