@@ -105,18 +105,17 @@ def importance_section(facts: CardFacts) -> Section:
 
 
 def choice_section(facts: CardFacts) -> Section:
-    name = plain(facts.chosen["candidate"]).replace("_", " ")
-    search, train = facts.params.train.search, facts.params.train
+    search = facts.params.train.search
+    values = _values(facts.chosen["values"]) or "its usual parameters"
     best = facts.search.sort_values("mean_score", ascending=False, kind="stable").head(SHOWN_DRAWS)
     rows = tuple(
         (str(r["candidate"]), _values(r["values"]), figure(r["mean_score"]), figure(r["std_score"]))
         for r in best.to_dict("records")
     )
     text = (
-        f"{name} with {_values(facts.chosen['values']) or 'its usual parameters'} was chosen from "
-        f"{len(facts.search)} draws over {len(train.candidates)} candidates, by {search.scoring} "
-        f"over {search.folds} folds (higher is better). The {plain(search.prefer)} candidate is "
-        "preferred unless another is better by more than a standard error."
+        f"{_words(facts.chosen['candidate'])} with {values} was chosen from {len(facts.search)} "
+        f"draws, by {search.scoring} over {search.folds} folds (higher is better). Preferred is "
+        f"{_words(search.prefer)}, unless another is better by more than a standard error."
     )
     head = ("candidate", "parameters", "score", "standard deviation")
     chart = search_chart(facts.search, search.folds)
@@ -128,11 +127,12 @@ def _champion_blocks(facts: CardFacts) -> list[Block]:
     champion = facts.champion
     if champion is None:
         return ["There was no champion to compare with."]
+    excess, bounds = champion["excess"], (champion["low"], champion["high"])
     text = (
         f"On the {champion['rows']:,} of them that the champion {champion['version']} has not "
-        f"learned from either, its loss is {figure(champion['excess'])} a row above the "
-        f"champion's (95 % interval {interval((champion['low'], champion['high']))}; below 0 it "
-        "is better):"
+        f"learned from either, its loss is {figure(abs(excess))} a row "
+        f"{'below' if excess < 0 else 'above'} the champion's (95 % interval of the difference "
+        f"{interval(bounds)}; below 0 this model is better):"
     )
     own, theirs = champion["measures"], champion["champion_measures"]
     rows = tuple(
@@ -193,6 +193,11 @@ def _values(values: Mapping[str, Any] | str) -> str:
     """Parameters, of which a table read from CSV holds the JSON."""
     found = json.loads(values) if isinstance(values, str) else values
     return ", ".join(f"{plain(key)} = {plain(value)}" for key, value in found.items())
+
+
+def _words(candidate: str) -> str:
+    named = plain(candidate).replace("_", " ")
+    return "the simplest one" if named == "simplest" else named
 
 
 def _picture(chart: Figure, text: str) -> Picture:
