@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.texts import plain
 
-LONGEST_CELL = 200
+LONGEST_CELL, LONGEST_TEXT = 200, 2000
 STYLE = """
 :root { color-scheme: light; }
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c1c1c; background: #fff;
@@ -24,7 +24,8 @@ th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px so
   vertical-align: top; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 th { border-bottom-color: #9a9a9a; }
 .wide { overflow-x: auto; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(380px, 1fr)); gap: 1rem; }
+.pictures { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fill, minmax(380px, 1fr)); }
 .pictures img { width: 100%; height: auto; }
 """.strip()
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -82,11 +83,12 @@ def to_html(title: str, sections: Sequence[Section]) -> str:
     )
 
 
-def escape_markdown(text: str) -> str:
+def escape_markdown(text: str, longest: int = LONGEST_TEXT) -> str:
     """One line in which nothing has a meaning of its own; an underscore within a word has none."""
-    line = re.sub(r"([\\`*\[\]<>|~$#&])", r"\\\1", plain(text, LONGEST_CELL))
+    line = re.sub(r"([\\`*\[\]<>|~$#&])", r"\\\1", plain(text, longest))
     line = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
-    return re.sub(r"^(\d+)([.)])", r"\1\\\2", re.sub(r"^([-+=!])", r"\\\1", line))
+    line = re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", line)  # a numbered list
+    return re.sub(r"^([-+=])(?=\s|$|[-=]*$)", r"\\\1", line)  # a list, a heading, a ruler
 
 
 def _markdown(block: Block) -> str:
@@ -99,7 +101,7 @@ def _markdown(block: Block) -> str:
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(escape_markdown(cell) for cell in cells) + " |"
+    return "| " + " | ".join(escape_markdown(cell, LONGEST_CELL) for cell in cells) + " |"
 
 
 def _html_blocks(blocks: Sequence[Block]) -> str:
@@ -130,4 +132,4 @@ def _html_row(cells: Iterable[str], tag: str) -> str:
 
 
 def _html_text(text: str) -> str:
-    return html.escape(plain(text, 10 * LONGEST_CELL))
+    return html.escape(plain(text, LONGEST_TEXT))

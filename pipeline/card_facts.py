@@ -6,9 +6,12 @@ from functools import cached_property
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from contracts.params import Params
 from contracts.schema import FeatureSchema
+from pipeline.card_document import Picture
+from pipeline.charts import to_svg
 from pipeline.holdout import Floats, Judged, read_judged
 
 
@@ -65,3 +68,8 @@ def figure(value: float | None) -> str:
 def interval(bounds: Sequence[float | None] | None) -> str:
     """Low to high."""
     return f"{figure(bounds[0])} to {figure(bounds[1])}" if bounds else ""
+
+
+def draw(chart: Figure, text: str) -> Picture:
+    """A chart as a picture of the card; `text` says in words what it shows."""
+    return Picture(to_svg(chart), text)

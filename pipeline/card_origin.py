@@ -21,6 +21,7 @@ SPLITS = {
 
 
 def answer_section(facts: CardFacts) -> Section:
+    """What a row's answer means, and how it becomes a decision."""
     target, data = facts.schema.target, facts.params.data
     writers = {"binary": _binary, "multiclass": _multiclass, "regression": _regression}
     blocks: list[Block] = [writers[target.task](target, facts.params)]
@@ -32,6 +33,7 @@ def answer_section(facts: CardFacts) -> Section:
 
 
 def use_section(facts: CardFacts) -> Section:
+    """What it is made for, and what it is not."""
     until = facts.origin["trained_until"][:10]
     points = [
         "Made for rows of the same source and meaning as the table it learned from, with features "
@@ -48,6 +50,7 @@ def use_section(facts: CardFacts) -> Section:
 
 
 def data_section(facts: CardFacts) -> Section:
+    """What it learned from, and how it was judged."""
     origin, data, judging = facts.origin, facts.params.data, facts.params.evaluate
     span = ""
     if data.timestamp:
@@ -66,6 +69,7 @@ def data_section(facts: CardFacts) -> Section:
 
 
 def features_section(facts: CardFacts) -> Section:
+    """Every feature with the values that were seen."""
     rows = tuple(
         (feature.name, feature.kind, "yes" if feature.nullable else "no", _seen(feature))
         for feature in facts.schema.features
@@ -75,6 +79,7 @@ def features_section(facts: CardFacts) -> Section:
 
 
 def serving_section(facts: CardFacts) -> Section:
+    """ONNX, or why not."""
     if facts.parity is not None:
         text = (
             "It is served by ONNX Runtime. Its answers differ from scikit-learn's by at most "

@@ -116,7 +116,7 @@ def truth_chart(judged: Judged, target: Target) -> Figure:
     ends = np.array([answers.min(), answers.max()])
     axes.plot(ends, ends, color=GREY, linewidth=1, linestyle="--")
     if target.margin is not None:
-        label = f"holds {target.coverage:.0%} of rows" if target.coverage else "interval"
+        label = f"should hold {target.coverage:.0%} of rows" if target.coverage else "interval"
         low, high = ends - target.margin, ends + target.margin
         axes.fill_between(ends, low, high, color=ORANGE, alpha=0.15, label=label)
         axes.legend(fontsize=8)

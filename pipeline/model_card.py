@@ -4,7 +4,6 @@ from pipeline.card_document import Section, to_html, to_markdown
 from pipeline.card_evidence import (
     choice_section,
     importance_section,
-    quality_section,
     trust_section,
     weakness_section,
 )
@@ -16,6 +15,7 @@ from pipeline.card_origin import (
     serving_section,
     use_section,
 )
+from pipeline.card_quality import quality_section
 
 
 def write_model_card(facts: CardFacts) -> str:

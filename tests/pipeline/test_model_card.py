@@ -147,7 +147,7 @@ def test_card_shows_the_champion_findings_cost_and_classes_left_out() -> None:
     )
 
     assert "the champion abcdef has not learned from" in card
-    assert "0.0100" in card
+    assert "its loss is 0.0100 a row below the champion's" in card
     assert "| duplicates | warn | 3 rows occur twice |" in card
     assert "1 for each false 1 and 5 for each missed one" in card
     assert "Rows whose late is cancelled were left out" in card
@@ -211,6 +211,9 @@ def test_wide_card_stays_bounded() -> None:
         ("a|b\nc", "a\\|b c"),
         ("1. x", "1\\. x"),
         ("- x", "\\- x"),
+        ("-0.5", "-0.5"),
+        ("0.81", "0.81"),
+        ("---", "\\---"),
         ("`<b>&amp;", "\\`\\<b\\>\\&amp;"),
     ],
 )
