@@ -15,13 +15,13 @@ MOST_EXAMPLE = 40
 
 def report(findings: Findings, notes: Sequence[str], params: str) -> str:
     """Lines of at most WIDTH characters, names and requests aside where they are longer."""
-    answer, wish = findings.answer, findings.wish
+    answer, wish, splitting = findings.answer, findings.wish, findings.splitting
     rare = f"; left out, too rare: {list(answer.ignored)[:5]}" if answer.ignored else ""
     classes = f"; classes {list(answer.classes)[:10]}, rows {list(answer.counts)[:10]}{rare}"
     said = [
         f"{findings.rows} rows; {answer.rows} with a known answer",
         f"task {answer.task} ({answer.why}){classes if answer.classes else ''}",
-        f"split {findings.split}; rows before {findings.until} (UTC) are learned from"
+        f"split {splitting.split}; rows before {splitting.until} (UTC) are learned from"
         + (f"; time of a row: {wish.timestamp}" if wish.timestamp else ""),
         *notes,
         *findings.hints,

@@ -40,22 +40,30 @@ class Wish:
 
 
 @dataclass(frozen=True)
+class Splitting:
+    """How rows are held out; `until` is the day before which rows are learned from."""
+
+    split: Split
+    until: date
+    day_first: bool = False  # of the timestamp's texts
+    holdout_days: int = 28
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Findings:
     """All that params.yaml needs to know of a table.
 
-    `left_out` holds the reason for each column that is no feature; `first` is the first row's
-    features as a request holds them; `until` is the day before which rows are learned from.
+    `left_out` holds the reason for each column that is no feature; `duplicates` is the share of
+    rows that repeat another; `first` is the first row's features as a request holds them.
     """
 
     wish: Wish
     rows: int
     answer: Answer
+    splitting: Splitting
     features: tuple[Column, ...]
     left_out: dict[str, str]
-    split: Split
-    until: date
-    day_first: bool
-    holdout_days: int
     duplicates: float
     first: dict[str, Any]
     hints: tuple[str, ...]
@@ -76,20 +84,19 @@ def infer(table: Path, wish: Wish, today: date, random: np.random.Generator) -> 
     total = pq.ParquetFile(table).metadata.num_rows
     rows = sample_rows(total, random)
     answer = infer_target(table, examine(table, wish.target, rows), rows, wish.task)
+    splitting = _splitting(table, wish, answer, rows, today)
     rest = [name for name in schema.names if name not in {wish.target, wish.timestamp, wish.id}]
     features, left_out, duplicates = _features(table, rest, rows, answer)
     if not features:
         raise DatasetError(f"no feature is left to learn from: {_some(left_out)}")
-    hints = tuple(
+    suggestions = tuple(
         f"{column.name!r} may say when a row became a question: then add --timestamp"
         for column in features
         if wish.timestamp is None and looks_like_time(column)
     )
-    findings = Findings(
-        wish, total, answer, features, left_out, _split(table, wish, answer, rows), today,
-        False, 28, duplicates, _first_row(features), hints,
-    )  # fmt: skip
-    return findings if wish.timestamp is None else _timed(table, findings, rows)
+    hints = (*splitting.hints, *suggestions)
+    first = _first_row(features)
+    return Findings(wish, total, answer, splitting, features, left_out, duplicates, first, hints)
 
 
 def _check_wish(wish: Wish, names: Sequence[str]) -> None:
@@ -136,35 +143,35 @@ def _leak(column: Column, answer: Answer) -> str | None:
     return None if found is None else f"may be the target in disguise: {found}"
 
 
-def _split(table: Path, wish: Wish, answer: Answer, rows: np.ndarray) -> Split:
-    if wish.id is not None:
-        key = examine(table, wish.id, rows)
-        if key.missing:
-            raise DatasetError(f"--id: {wish.id!r} is missing in {key.missing} rows")
-        if key.distinct < LEAST_GROUPS:
-            raise DatasetError(
-                f"--id: {wish.id!r} has {key.distinct} distinct values; {LEAST_GROUPS} are needed "
-                "to keep rows of one together; leave --id out"
-            )
-        if key.distinct < key.rows:
-            return "grouped"
-    return "shuffled" if answer.task == "regression" else "stratified"
-
-
-def _timed(table: Path, findings: Findings, rows: np.ndarray) -> Findings:
-    """Split by time, until the day after the newest row; by less where there are few days."""
-    name = str(findings.wish.timestamp)
-    column = examine(table, name, rows)
+def _splitting(table: Path, wish: Wish, answer: Answer, rows: np.ndarray, today: date) -> Splitting:
+    """By time where there is one and days enough, by group where an id repeats."""
+    split: Split = "shuffled" if answer.task == "regression" else "stratified"
+    if wish.id is not None and _repeats(examine(table, wish.id, rows)):
+        split = "grouped"
+    if wish.timestamp is None:
+        return Splitting(split, today)
+    column = examine(table, wish.timestamp, rows)
     if column.missing == column.rows:
-        raise DatasetError(f"--timestamp: {name!r} is missing in every row")
-    days = days_of(table, name, column.reading.day_first)
-    newest = date(1970, 1, 1) + timedelta(days=int(days.max()))
-    timed = replace(findings, until=newest + timedelta(days=1), day_first=column.reading.day_first)
+        raise DatasetError(f"--timestamp: {wish.timestamp!r} is missing in every row")
+    day_first = column.reading.day_first
+    days = days_of(table, wish.timestamp, day_first)
+    until = date(1970, 1, 1) + timedelta(days=int(days.max()) + 1)
     span = int(days.max() - days.min()) + 1
     if span < LEAST_DAYS:
-        hint = f"{name!r} spans {span} days only: too few to split by time, so {findings.split}"
-        return replace(timed, hints=(*timed.hints, hint))
-    return replace(timed, split="time", holdout_days=_holdout_days(days))
+        hint = f"{wish.timestamp!r} spans {span} days only: too few to split by time, so {split}"
+        return Splitting(split, until, day_first, hints=(hint,))
+    return Splitting("time", until, day_first, _holdout_days(days))
+
+
+def _repeats(key: Column) -> bool:
+    if key.missing:
+        raise DatasetError(f"--id: {key.name!r} is missing in {key.missing} rows")
+    if key.distinct < LEAST_GROUPS:
+        raise DatasetError(
+            f"--id: {key.name!r} has {key.distinct} distinct values; {LEAST_GROUPS} are needed "
+            "to keep rows of one together; leave --id out"
+        )
+    return key.distinct < key.rows
 
 
 def _holdout_days(days: np.ndarray) -> int:

@@ -37,7 +37,7 @@ def sizes(findings: Findings) -> Sizes:
         search_folds=3,
         scoring="neg_mean_absolute_error" if regression else "neg_log_loss",
         candidates=_candidates(answer.rows, regression),
-        folds=3 if small else 4 if findings.split == "time" else 5,
+        folds=3 if small else 4 if findings.splitting.split == "time" else 5,
         bootstrap=200 if small else 500,
     )
 

@@ -37,7 +37,10 @@ def open_parquet(file: OpenFile, name: str) -> Part:
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type in which a column is kept: boolean, integer, float, timestamp or text."""
+    """The type in which a column is kept: boolean, integer, float, timestamp or text.
+
+    A column of nulls alone takes its type from other files.
+    """
     if pa.types.is_dictionary(kind):
         return plain_type(kind.value_type)
     if pa.types.is_integer(kind) and kind != pa.uint64():
@@ -48,7 +51,8 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
         return pa.timestamp("us", kind.tz)
     if pa.types.is_date(kind):
         return pa.timestamp("us")
-    return kind if pa.types.is_boolean(kind) or pa.types.is_floating(kind) else pa.string()
+    kept = pa.types.is_boolean(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)
+    return kind if kept else pa.string()
 
 
 def _plain(array: pa.Array, kind: pa.DataType) -> pa.Array:

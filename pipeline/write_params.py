@@ -16,6 +16,8 @@ PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MARK = "# written by pipeline.adopt, digest "
 DIGEST_LENGTH = 16
 SHOWN_MARKS = 8
+SHOWN_CLASSES = 20
+COMMENT_COLUMN = 28
 
 TEMPLATE = """\
 # What changes a model or a decision, and deserves review. Where things are, and secrets,
@@ -30,7 +32,7 @@ features:                    # order = positional requests
 validation:                  # pipeline/validate.py; a rule may be off, warn or fail
   rules: {{}}                  # empty: the shipped severities
   max_missing: 0.99          # share of a column's values
-  max_duplicates: {max_duplicates}       # share of rows that repeat another
+  {max_duplicates:<27}# share of rows that repeat another
   max_association: 0.999     # of one feature with the target: more is a leak
   min_class_rows: 10
   ranges: {{}}                 # feature: [low, high]
@@ -43,7 +45,7 @@ train:
   min_category_rows: 5       # rarer categories count as one
   search:
     strategy: random
-    iterations: {iterations}            # random draws per candidate
+    {iterations:<25}# random draws per candidate
     folds: {search_folds}
     max_rows: 60000          # the search sees at most so many rows; the final fit sees all
     scoring: {scoring}
@@ -52,7 +54,7 @@ train:
 {candidates}
 
 evaluate:
-  holdout_days: {holdout_days}          # split: time; the newest days, which the search never sees
+  {holdout_days:<27}# split: time; the newest days, which the search never sees
   holdout_share: 0.2         # any other split
   folds: {folds}
   bootstrap: {bootstrap}
@@ -96,15 +98,15 @@ def params_text(findings: Findings) -> str:
         f"    {name}:\n" + "\n".join(f"      {key}: {_flow(v)}" for key, v in values.items())
         for name, values in chosen.candidates.items()
     )
-    task = findings.answer.task
+    task, days = findings.answer.task, findings.splitting.holdout_days
     body = TEMPLATE.format(
         data=_data(findings, chosen.min_rows),
         features="\n".join(_feature(column) for column in findings.features),
         left_out=_left_out(findings.left_out),
-        max_duplicates=round(min(1.0, max(0.01, 1.5 * findings.duplicates)), 2),
-        calibration=_flow(chosen.calibration), iterations=chosen.iterations,
+        max_duplicates=f"max_duplicates: {_tolerated(findings.duplicates)}",
+        calibration=_flow(chosen.calibration), iterations=f"iterations: {chosen.iterations}",
         search_folds=chosen.search_folds, scoring=chosen.scoring, candidates=candidates,
-        holdout_days=findings.holdout_days, folds=chosen.folds, bootstrap=chosen.bootstrap,
+        holdout_days=f"holdout_days: {days}", folds=chosen.folds, bootstrap=chosen.bootstrap,
         metric="mean_absolute_error" if task == "regression" else "log_loss",
         limit="{max: 0.5}",
     )  # fmt: skip
@@ -117,33 +119,40 @@ def is_untouched(text: str) -> bool:
     return first == MARK + _digest(body)
 
 
+def _tolerated(duplicates: float) -> float:
+    """A table that repeats rows by its nature may go on to do so."""
+    return round(min(1.0, max(0.01, 1.5 * duplicates)), 2)
+
+
 def _digest(body: str) -> str:
     return hashlib.sha256(body.encode()).hexdigest()[:DIGEST_LENGTH]
 
 
 def _data(findings: Findings, min_rows: int) -> str:
-    wish, answer = findings.wish, findings.answer
-    lines = [
-        "source: table              # data/table, brought by pipeline/adopt.py",
-        f"until: \"{findings.until}\"       # rows before this day (UTC) are learned from",
+    wish, answer, splitting = findings.wish, findings.answer, findings.splitting
+    counts = f"rows of each: {', '.join(map(str, answer.counts[:SHOWN_CLASSES]))}"
+    last = "; the last one is the positive class" if answer.task == "binary" else ""
+    entries = [
+        ("source", "table", "data/table, brought by pipeline/adopt.py"),
+        ("until", f'"{splitting.until}"', "rows before this day (UTC) are learned from"),
+        ("timestamp", _flow(wish.timestamp), "when a row became a question; null: the table"
+                                             " does not tell"),
+        ("day_first", _flow(splitting.day_first), "03/04 in the timestamp is the third of April"),
+        ("id", _flow(wish.id), "rows of one stay together where it repeats"),
+        ("task", answer.task, answer.why),
+        ("target", _text(wish.target), ""),
+        ("classes", _flow(answer.classes), counts + last if answer.classes else ""),
+        ("ignored_classes", _flow(answer.ignored), "rows of these are dropped"),
+        ("decimal", f'"{answer.decimal}"', "of the target"),
+        ("min_rows", str(min_rows), "fewer labelled rows than this: no model"),
+        ("split", splitting.split, "how rows are held out: time, stratified, grouped, shuffled"),
     ]  # fmt: skip
-    if wish.timestamp is not None:
-        lines.append(f"timestamp: {_text(wish.timestamp)}")
-        lines.append(f"day_first: {_flow(findings.day_first)}")
-    if wish.id is not None:
-        lines.append(f"id: {_text(wish.id)}")
-    lines.append(f"task: {answer.task}               # {_comment(answer.why)}")
-    lines.append(f"target: {_text(wish.target)}")
-    if answer.classes:
-        rows = ", ".join(map(str, answer.counts[:20]))
-        last = "; the last one is the positive class" if answer.task == "binary" else ""
-        lines.append(f"classes: {_flow(answer.classes)}  # rows of each: {rows}{last}")
-    if answer.ignored:
-        lines.append(f"ignored_classes: {_flow(answer.ignored)}  # their rows are dropped")
-    lines.append(f'decimal: "{answer.decimal}"')
-    lines.append(f"min_rows: {min_rows}              # fewer labelled rows than this: no model")
-    lines.append(f"split: {findings.split}")
-    return "\n".join(f"  {line}" for line in lines)
+    return "\n".join(_entry(*entry) for entry in entries)
+
+
+def _entry(key: str, value: str, comment: str) -> str:
+    told = f"  {key}: {value}"
+    return f"{told:<{COMMENT_COLUMN}} # {_comment(comment)}" if comment else told
 
 
 def _feature(column: Column) -> str:
