@@ -3,8 +3,9 @@
 Whoever reads a CSV file gets texts, a Parquet file types, a database a mixture.
 """
 
+import re
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,16 @@ from contracts.params import Kind
 from pipeline.frames import DatasetError
 
 SHOWN = 3
-MOMENT = "datetime64[s, UTC]"
-ISO_DATE = r"\d{4}-\d"
+MOMENT: Final = "datetime64[s, UTC]"
+YEAR_FIRST = r"\d{4}[-/.]\d|\d{8}"
+# A day, with a time or without one: 2021-04-03, 2021/4/3, 20210403, 3.4.2021, 3 Apr 2021.
+MOMENT_TEXT = (
+    r"(?:\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2}(?:[T ].*)?)?"
+    r"|(?:19|20)\d{6}(?:[T ]?\d{4,6}.*)?"
+    r"|\d{1,2}[-/. ]\d{1,2}[-/. ]\d{2,4}(?:[T, ].*)?"
+    r"|(?:.*\d)?.*[A-Za-z]{3}.*\d{4}.*)"
+)
+COMMON_MOMENT = re.compile(r"\d{1,2}([-/.])\d{1,2}\1\d{4}(?: (\d\d:\d\d(?::\d\d)?))?")
 WORDS = (
     frozenset({"false", "f", "no", "n", "0", "off"}),
     frozenset({"true", "t", "yes", "y", "1", "on"}),
@@ -111,25 +120,57 @@ def parse_numbers(column: pd.Series, name: str, decimal: str) -> pd.Series:
 
 
 def parse_moments(column: pd.Series, name: str, day_first: bool) -> pd.Series:
-    """datetime64[s, UTC]; a moment without a zone counts as UTC.
+    """datetime64[s, UTC] as `read_moments`.
 
     Raises:
         DatasetError: a value is no moment.
     """
-    codes, values = pd.factorize(column.astype(object) if holds_texts(column) else column)
-    distinct = pd.Series(values)
-    iso = distinct.astype(str).str.match(ISO_DATE)  # year first, whatever else is day first
-    moments = pd.Series(pd.NaT, distinct.index, dtype=MOMENT)
-    for own, first in ((iso, False), (~iso, day_first)):
-        read = pd.to_datetime(
-            distinct[own], utc=True, format="mixed", dayfirst=first, errors="coerce"
-        )
-        moments[own] = read.dt.floor("s").dt.as_unit("s")
-    spread = np.append(moments.to_numpy("datetime64[s]"), np.datetime64("NaT"))[codes]
-    found = pd.Series(spread, column.index, name=column.name).dt.tz_localize("UTC")
+    found = read_moments(column, day_first)
     wrong = found.isna() & column.notna()
     _refuse(column, wrong.to_numpy(), name, "are no moments in time")
     return found
+
+
+def read_moments(column: pd.Series, day_first: bool) -> pd.Series:
+    """datetime64[s, UTC], NaT where a value is no moment; without a zone it counts as UTC.
+
+    Numbers, times without a day and words such as "now" are no moments: what they would be read
+    as is a guess, or depends on the clock.
+    """
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return pd.to_datetime(column, utc=True).dt.floor("s").astype(MOMENT)
+    codes, values = pd.factorize(column.astype(object))
+    distinct = pd.Series(values, dtype=object).map(canonical)
+    whole = distinct.str.fullmatch(MOMENT_TEXT).astype(bool)
+    iso = whole & distinct.str.match(YEAR_FIRST)  # year first, whatever else is day first
+    moments = pd.Series(pd.NaT, distinct.index, dtype=MOMENT)
+    moments[iso] = _read_moments(distinct[iso], "ISO8601", day_first=False)
+    own = whole & ~iso
+    moments[own] = _read_moments(distinct[own], _common_format(distinct[own], day_first), day_first)
+    spread = np.append(moments.to_numpy("datetime64[s]"), np.datetime64("NaT"))[codes]
+    return pd.Series(spread, column.index, name=column.name).dt.tz_localize("UTC")
+
+
+def _read_moments(texts: pd.Series, common: str | None, day_first: bool) -> pd.Series:
+    """MOMENT, NaT where a text is no moment: by the common format, one by one where it fails."""
+    found = pd.Series(pd.NaT, texts.index, dtype=MOMENT)
+    if common is not None:
+        read = pd.to_datetime(texts, utc=True, format=common, errors="coerce")
+        found = read.dt.floor("s").astype(MOMENT)
+    rest = texts[found.isna()]
+    one_by_one = pd.to_datetime(rest, utc=True, format="mixed", dayfirst=day_first, errors="coerce")
+    found[rest.index] = one_by_one.dt.floor("s").astype(MOMENT)
+    return found
+
+
+def _common_format(texts: pd.Series, day_first: bool) -> str | None:
+    """The first text's format, if it is one of digits: it reads a hundred times faster."""
+    parts = COMMON_MOMENT.fullmatch(texts.iloc[0]) if len(texts) else None
+    if parts is None:
+        return None
+    day, month = ("%d", "%m") if day_first else ("%m", "%d")
+    clock = {0: "", 5: " %H:%M", 8: " %H:%M:%S"}[len(parts[2] or "")]
+    return f"{day}{parts[1]}{month}{parts[1]}%Y{clock}"
 
 
 def _plain_numbers(column: pd.Series, decimal: str) -> pd.Series:
@@ -162,6 +203,6 @@ def _refuse(column: pd.Series, wrong: np.ndarray, name: str, problem: str) -> No
     if wrong.any():
         shown = [str(value)[:40] for value in column[wrong].head(SHOWN)]
         raise DatasetError(
-            f"{name}: {int(wrong.sum())} of {len(column)} values {problem}: {shown}; list them "
-            f"under features.{name}.missing or change its kind"
+            f"{name}: {int(wrong.sum())} of {len(column)} values {problem}: {shown}; mend them, "
+            f"list them under features.{name}.missing or change its kind"
         )
