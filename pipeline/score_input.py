@@ -119,7 +119,7 @@ def read_file(
             tables = _read_parquet(file, list(columns), rows, skip, group)
         else:
             tables = _read_csv(file, list(columns), skip)
-        yield from _regroup(tables, rows)
+        yield from _regroup(tables, rows, anyway=skip == 0)
     except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeError) as error:
         message = str(error).splitlines()[0]
         raise DatasetError(f"{file.address} cannot be read as {file.format}: {message}") from None
@@ -269,8 +269,7 @@ def _read_parquet(
             skip -= sizes[first]
             first += 1
         groups = list(range(first, len(sizes))) if group is None else [group]
-        if not sizes:
-            yield parquet.schema_arrow.empty_table().select(columns)
+        yield parquet.schema_arrow.empty_table().select(columns)
         if not groups:
             return
         for batch in parquet.iter_batches(rows, row_groups=groups, columns=columns):
@@ -299,7 +298,7 @@ def _read_csv(file: InputFile, columns: list[str], skip: int) -> Iterator[pa.Tab
             skip -= min(skip, len(batch))
 
 
-def _regroup(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
+def _regroup(tables: Iterator[pa.Table], rows: int, anyway: bool) -> Iterator[pa.Table]:
     held: list[pa.Table] = []
     count = given = 0
     for table in tables:
@@ -309,5 +308,5 @@ def _regroup(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
             together = pa.concat_tables(held)
             yield together.slice(0, rows)
             held, count, given = [together.slice(rows)], count - rows, given + 1
-    if held and (count or not given):
+    if count or (anyway and not given):
         yield pa.concat_tables(held)
