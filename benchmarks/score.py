@@ -44,7 +44,7 @@ def commands(place: Path) -> dict[str, list[str]]:
 def measure(command: Sequence[str]) -> Figures:
     """Seconds of a command, and the most memory (MB) that its processes held together."""
     started = time.perf_counter()
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         peak = [0.0]
         watcher = threading.Thread(target=_watch, args=(process.pid, peak))
         watcher.start()

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from joblib import cpu_count
 from tqdm import tqdm
 
 from contracts.bundle import Bundle, BundleError, load_bundle
@@ -30,7 +31,8 @@ from pipeline.score_workers import Plan, last_chunk, score_here
 
 BUNDLE = Path("build/bundle")
 ROWS_PER_CHUNK = 50_000
-REFUSALS = (BundleError, ClusterError, DatasetError, SchemaError, ScoreError)
+MOST_PROCESSES = 8  # one reader feeds no more
+REFUSALS = (BundleError, ClusterError, DatasetError, OSError, SchemaError, ScoreError)
 Clock = Callable[[], datetime]
 Log = Callable[[pa.Table], None]
 
@@ -47,6 +49,9 @@ def score(arguments: argparse.Namespace, clock: Clock) -> str:
     require_own_name(bundle.schema, asked)
     files = find_files(arguments.input)
     cluster = os.environ.get(ADDRESS, "")
+    total = count_rows(files)
+    chunks = sys.maxsize if total is None else -(-total // arguments.rows_per_chunk)
+    processes = max(min(arguments.processes, chunks), 1)
     log = _open_log(cluster) if arguments.log else None
     with open_parts(
         arguments.output, _identity(arguments, files, bundle, cluster), arguments.restart
@@ -59,9 +64,9 @@ def score(arguments: argparse.Namespace, clock: Clock) -> str:
                 cluster, files, bundle, asked, arguments.rows_per_chunk, parts.names(), clock()
             )
         else:
-            plan = Plan(arguments.rows_per_chunk, arguments.processes, last_chunk(parts.names()))
+            plan = Plan(arguments.rows_per_chunk, processes, last_chunk(parts.names()))
             results = score_here(files, bundle, arguments.bundle, asked, plan, clock)
-        rows = _keep(results, parts, asked, count_rows(files), log)
+        rows = _keep(results, parts, asked, total, log)
         bad = parts.count_bad()
         parts.finish(asked.keep_bad)
     without = f", {bad:,} of them without an answer" if bad else ""
@@ -138,8 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--on-bad-rows", choices=["stop", "keep"], default="stop",
         help="keep: such rows get no answer, and a column says why")  # fmt: skip
     add("--rows-per-chunk", type=_positive, default=ROWS_PER_CHUNK, metavar="N")
-    add("--processes", type=_positive, metavar="N", default=len(os.sched_getaffinity(0)),
-        help="one per core, unless told otherwise")  # fmt: skip
+    add("--processes", type=_positive, metavar="N", default=min(cpu_count(), MOST_PROCESSES),
+        help="one per core, at most eight, unless told otherwise")  # fmt: skip
     add("--restart", action="store_true", help="throw away what is there already")
     return parser
 

@@ -120,7 +120,7 @@ def read_file(
         else:
             tables = _read_csv(file, list(columns), skip)
         yield from _regroup(tables, rows, anyway=skip == 0)
-    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeError) as error:
+    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, UnicodeError) as error:
         message = str(error).splitlines()[0]
         raise DatasetError(f"{file.address} cannot be read as {file.format}: {message}") from None
 
@@ -185,6 +185,8 @@ def _describe(system: Any, path: str) -> InputFile:
     head, tail = system.head(path, HEAD_BYTES), system.tail(path, HEAD_BYTES)
     if not head:
         raise DatasetError(f"{path} is empty")
+    if not info.get("size"):
+        raise DatasetError(f"{address} does not tell its size; download it first")
     changed = next((info[k] for k in ("mtime", "ETag", "LastModified") if k in info), "")
     facts = (address, _base(path), found, int(info["size"]), str(changed))
     file = InputFile(*facts, hashlib.sha256(head + tail).hexdigest(), None)

@@ -108,6 +108,8 @@ def open_parts(output: str, identity: Mapping[str, Any], restart: bool) -> Itera
     Raises:
         ScoreError: the parts are of another run, another run is at it, or `output` is there.
     """
+    if "://" in output:
+        raise ScoreError(f"--output: {output} is no local path; copy the answers there afterwards")
     path = Path(output)
     stay = output.endswith("/") or path.is_dir()
     directory = path if stay else path.with_name(f"{path.name}.parts")

@@ -140,7 +140,9 @@ def test_regression_has_bounds(
 
     answers = pd.read_parquet(tmp_path / "a.parquet")
     assert list(answers) == ["row", "prediction", "low", "high", "model_version"]
-    np.testing.assert_array_equal(answers["prediction"], expected(table, bundles["regression"])[:, 0])
+    np.testing.assert_array_equal(
+        answers["prediction"], expected(table, bundles["regression"])[:, 0]
+    )
     np.testing.assert_allclose(answers["high"] - answers["low"], 5.0)
 
 

@@ -140,7 +140,9 @@ def test_a_killed_run_logs_every_row_once(place: Path, tmp_path: Path, database:
     assert kills >= 3
     answers = pd.read_parquet(target)
     with database.connect() as connection:
-        query = select(predictions.c.prediction_id, predictions.c.features, predictions.c.probability)
+        query = select(
+            predictions.c.prediction_id, predictions.c.features, predictions.c.probability
+        )
         logged = {row[0]: row for row in connection.execute(query)}
     assert set(logged) == set(answers["prediction_id"])
     assert len(logged) == len(answers) == ROWS
