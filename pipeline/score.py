@@ -7,7 +7,8 @@ Streams CSV or Parquet of any size, goes on where it was stopped, and can log wh
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from contracts.settings import Settings
 from pipeline.cluster import ADDRESS, ClusterError
 from pipeline.frames import DatasetError
 from pipeline.score_cluster import score_on_cluster
-from pipeline.score_input import InputFile, count_rows, find_files
+from pipeline.score_input import InputFile, count_rows, find_files, require_one_type
 from pipeline.score_parts import UNLOGGED, Parts, ScoreError, open_parts
 from pipeline.score_rows import Asked, Scored, require_own_name
 from pipeline.score_workers import Plan, last_chunk, score_here
@@ -48,6 +49,8 @@ def score(arguments: argparse.Namespace, clock: Clock) -> str:
     asked = Asked(arguments.id, arguments.log, arguments.on_bad_rows == "keep")
     require_own_name(bundle.schema, asked)
     files = find_files(arguments.input)
+    if asked.id is not None:
+        require_one_type(files, asked.id)
     cluster = os.environ.get(ADDRESS, "")
     total = count_rows(files)
     chunks = sys.maxsize if total is None else -(-total // arguments.rows_per_chunk)
@@ -88,7 +91,7 @@ def _identity(
 
 
 def _keep(
-    results: Iterator[tuple[str, Scored]],
+    results: Generator[tuple[str, Scored], None, None],
     parts: Parts,
     asked: Asked,
     total: int | None,
@@ -96,7 +99,10 @@ def _keep(
 ) -> int:
     """Write each result as a part and log it; returns the rows of all parts."""
     rows = parts.count_rows()
-    with tqdm(total=total, initial=rows, desc="score", unit="row", unit_scale=True) as bar:
+    with (
+        closing(results),  # ends the workers, also after an error
+        tqdm(total=total, initial=rows, desc="score", unit="row", unit_scale=True) as bar,
+    ):
         for name, scored in results:
             parts.write(name, scored, rows, numbered=asked.id is None)
             if log is not None:

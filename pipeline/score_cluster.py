@@ -4,7 +4,7 @@ Workers read the input themselves, so its address must mean the same to them; an
 here, where they are written in order. What a lost worker had is computed again by others.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from contracts.bundle import ONNX, Bundle
 from pipeline.cluster import ClusterError, connect
-from pipeline.score_input import InputFile, common_columns, count_groups, read_file
+from pipeline.score_input import InputFile, common_columns, count_groups
+from pipeline.score_read import read_file
 from pipeline.score_rows import Asked, Scored, make_scorer
 from pipeline.score_workers import AHEAD, Promise, in_order
 
@@ -51,7 +52,7 @@ def score_on_cluster(
     rows_per_chunk: int,
     finished: Collection[str],
     now: datetime,
-) -> Iterator[tuple[str, Scored]]:
+) -> Generator[tuple[str, Scored], None, None]:
     """Answer the pieces that are not `finished`, each with its part's name, in order.
 
     Raises:

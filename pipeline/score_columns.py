@@ -49,6 +49,7 @@ def read_column(
     pipeline/columns.parse_column decides about each distinct value once: it looks at no value's
     neighbours, so that is the same and takes a fraction of the time.
     """
+    column = decode(column)
     values = _plain_numbers(column, feature)
     if values is not None:
         codes = np.arange(len(column))
@@ -62,6 +63,13 @@ def read_column(
     missing = pd.isna(spread) & ~mistaken & (every or not wrong.any())
     found = pd.Series(spread) if feature.kind == "datetime" else spread
     return found, np.flatnonzero(mistaken), np.flatnonzero(missing)
+
+
+def decode(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column without its dictionary, which may hold values that no row has."""
+    if pa.types.is_dictionary(column.type):
+        return column.cast(column.type.value_type)
+    return column
 
 
 def _plain_numbers(column: Any, feature: Feature) -> Any:

@@ -1,14 +1,10 @@
-"""Tables to score, as streams of Arrow chunks: CSV or Parquet, a file or a directory of them.
-
-Chunks never cross files and begin at fixed rows, so that an interrupted run can go on.
-"""
+"""Which files hold a table to score, and what can be known of them before they are read."""
 
 import csv
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Literal
 
 import fsspec
@@ -26,7 +22,6 @@ SUFFIXES: dict[str, Format] = {
 }  # fmt: skip
 DELIMITERS = ",;\t|"
 HEAD_BYTES = 1 << 16
-BLOCK_BYTES = 1 << 22  # the longest row that CSV may have
 
 
 @dataclass(frozen=True)
@@ -42,16 +37,6 @@ class InputFile:
     rows: int | None  # None = not known before it is read
     delimiter: str = ","
     encoding: str = "utf-8"
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Rows of a file; `number` counts the file's chunks, `first` is its first row, both from 0."""
-
-    file: int
-    number: int
-    first: int
-    table: pa.Table
 
 
 def find_files(address: str) -> list[InputFile]:
@@ -79,52 +64,6 @@ def count_rows(files: Sequence[InputFile]) -> int | None:
     return None if None in counts else sum(count or 0 for count in counts)
 
 
-def read_chunks(
-    files: Sequence[InputFile],
-    columns: Sequence[str],
-    rows: int,
-    after: tuple[int, int] | None = None,
-) -> Iterator[Chunk]:
-    """The files' chunks of at most `rows` rows, in order.
-
-    Args:
-        columns: the columns to read; of CSV as texts.
-        after: file and number of the last chunk that is not wanted.
-
-    Raises:
-        DatasetError: a column is missing, or a file cannot be read.
-    """
-    start, done = (after[0], after[1] + 1) if after else (0, 0)
-    for index in range(start, len(files)):
-        tables = read_file(files[index], columns, rows, skip=done * rows)
-        for number, table in enumerate(tables, start=done):
-            yield Chunk(index, number, number * rows, table)
-        done = 0
-
-
-def read_file(
-    file: InputFile, columns: Sequence[str], rows: int, *, skip: int = 0, group: int | None = None
-) -> Iterator[pa.Table]:
-    """Tables of exactly `rows` rows, only the last one shorter; one of none for an empty file.
-
-    Args:
-        skip: rows at the beginning that are left out.
-        group: of a Parquet file, only this row group.
-
-    Raises:
-        DatasetError: a column is missing, or the file cannot be read.
-    """
-    try:
-        if file.format == "parquet":
-            tables = _read_parquet(file, list(columns), rows, skip, group)
-        else:
-            tables = _read_csv(file, list(columns), skip)
-        yield from _regroup(tables, rows, anyway=skip == 0)
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, UnicodeError) as error:
-        message = str(error).splitlines()[0]
-        raise DatasetError(f"{file.address} cannot be read as {file.format}: {message}") from None
-
-
 def common_columns(files: Sequence[InputFile]) -> set[str]:
     """Columns that every file has.
 
@@ -134,11 +73,23 @@ def common_columns(files: Sequence[InputFile]) -> set[str]:
     return set.intersection(*(set(column_types(file)) for file in files))
 
 
+def require_one_type(files: Sequence[InputFile], name: str) -> None:
+    """Refuse files whose columns of this name could not become one.
+
+    Raises:
+        DatasetError: names the types, or as column_types.
+    """
+    types = (column_types(file).get(name) for file in files)
+    found = sorted({str(kind) for kind in types if kind is not None})
+    if len(found) > 1:
+        raise DatasetError(f"{name} is of the types {found} in different files; make them one")
+
+
 def count_groups(file: InputFile) -> int:
     """Row groups of a Parquet file; 0 for CSV."""
     if file.format == "csv":
         return 0
-    with _parquet(file) as parquet:
+    with open_parquet(file) as parquet:
         return int(parquet.num_row_groups)
 
 
@@ -149,7 +100,7 @@ def column_types(file: InputFile) -> dict[str, pa.DataType]:
         DatasetError: it is not what its name says, or names a column twice.
     """
     if file.format == "parquet":
-        fields = [(field.name, field.type) for field in _parquet(file).schema_arrow]
+        fields = [(field.name, field.type) for field in open_parquet(file).schema_arrow]
     else:
         fields = [(name, pa.string()) for name in _header(file)]
     types = dict(fields)
@@ -191,13 +142,14 @@ def _describe(system: Any, path: str) -> InputFile:
     facts = (address, _base(path), found, int(info["size"]), str(changed))
     file = InputFile(*facts, hashlib.sha256(head + tail).hexdigest(), None)
     if found == "parquet":
-        rows = _parquet(file).metadata.num_rows
+        rows = open_parquet(file).metadata.num_rows
         return InputFile(*facts, file.digest, rows)
     text, encoding = _decode(_head(file))
     return InputFile(*facts, file.digest, None, _delimiter(text), encoding)
 
 
-def _file_system(file: InputFile) -> tuple[Any, str]:
+def file_system(file: InputFile) -> tuple[Any, str]:
+    """An Arrow file system and the file's path in it."""
     system, path = fsspec.core.url_to_fs(file.address)
     if file.address.startswith("file://"):
         return pa.fs.LocalFileSystem(), path
@@ -205,7 +157,7 @@ def _file_system(file: InputFile) -> tuple[Any, str]:
 
 
 def _head(file: InputFile) -> bytes:
-    system, path = _file_system(file)
+    system, path = file_system(file)
     with system.open_input_stream(path, compression="detect") as stream:
         content: bytes = stream.read(HEAD_BYTES)
         return content
@@ -245,70 +197,14 @@ def _estimate_rows(file: InputFile) -> int | None:
     return file.size * lines // len(head) if lines else None
 
 
-def _parquet(file: InputFile) -> pq.ParquetFile:
-    system, path = _file_system(file)
+def open_parquet(file: InputFile) -> pq.ParquetFile:
+    """The file, opened but not read.
+
+    Raises:
+        DatasetError: it is not Parquet.
+    """
+    system, path = file_system(file)
     try:
         return pq.ParquetFile(system.open_input_file(path), pre_buffer=False)
     except pa.ArrowInvalid as error:
         raise DatasetError(f"{file.address} is not a Parquet file: {error}") from None
-
-
-def _require(file: InputFile, columns: list[str], found: Sequence[str]) -> None:
-    absent = [name for name in columns if name not in found]
-    if absent:
-        shown = list(islice(found, 50))
-        raise DatasetError(f"{file.address} lacks the columns {absent}; it has {shown}")
-
-
-def _read_parquet(
-    file: InputFile, columns: list[str], rows: int, skip: int, group: int | None
-) -> Iterator[pa.Table]:
-    with _parquet(file) as parquet:
-        _require(file, columns, list(column_types(file)))
-        sizes = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
-        first = 0
-        while first < len(sizes) and skip >= sizes[first]:
-            skip -= sizes[first]
-            first += 1
-        groups = list(range(first, len(sizes))) if group is None else [group]
-        yield parquet.schema_arrow.empty_table().select(columns)
-        if not groups:
-            return
-        for batch in parquet.iter_batches(rows, row_groups=groups, columns=columns):
-            yield pa.Table.from_batches([batch.slice(min(skip, len(batch)))]).select(columns)
-            skip -= min(skip, len(batch))
-
-
-def _read_csv(file: InputFile, columns: list[str], skip: int) -> Iterator[pa.Table]:
-    _require(file, columns, list(column_types(file)))
-    system, path = _file_system(file)
-    with system.open_input_stream(path, compression="detect") as stream:
-        reader = pa.csv.open_csv(
-            stream,
-            pa.csv.ReadOptions(block_size=BLOCK_BYTES, encoding=file.encoding),
-            pa.csv.ParseOptions(delimiter=file.delimiter, newlines_in_values=True),
-            pa.csv.ConvertOptions(
-                include_columns=columns,
-                column_types={name: pa.string() for name in columns},
-                strings_can_be_null=False,
-            ),
-        )
-        texts = pa.schema([(name, pa.string()) for name in columns])
-        yield texts.empty_table()
-        for batch in reader:
-            yield pa.Table.from_batches([batch.slice(min(skip, len(batch)))])
-            skip -= min(skip, len(batch))
-
-
-def _regroup(tables: Iterator[pa.Table], rows: int, anyway: bool) -> Iterator[pa.Table]:
-    held: list[pa.Table] = []
-    count = given = 0
-    for table in tables:
-        held.append(table)
-        count += len(table)
-        while count >= rows:
-            together = pa.concat_tables(held)
-            yield together.slice(0, rows)
-            held, count, given = [together.slice(rows)], count - rows, given + 1
-    if count or (anyway and not given):
-        yield pa.concat_tables(held)

@@ -116,6 +116,8 @@ def open_parts(output: str, identity: Mapping[str, Any], restart: bool) -> Itera
     if not stay and path.suffix not in (".csv", ".parquet", ".pq"):
         raise ScoreError(f"--output: {output} ends with none of .csv, .parquet, .pq and /")
     _refuse_foreign(path, directory, stay, restart)
+    if not stay:  # of a run that was killed while it cleared up
+        shutil.rmtree(_grave(directory), ignore_errors=True)
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / LOCK).open("a") as lock:
         try:
@@ -135,18 +137,19 @@ def write_table(path: Path, table: pa.Table) -> None:
 
 def remove(directory: Path) -> None:
     """Delete a directory of parts at once: what is left of a deletion is no directory of parts."""
-    gone = directory.with_name(f"{directory.name}.done")
-    shutil.rmtree(gone, ignore_errors=True)
-    directory.rename(gone)
-    shutil.rmtree(gone)
+    directory.rename(_grave(directory))
+    shutil.rmtree(_grave(directory))
+
+
+def _grave(directory: Path) -> Path:
+    return directory.with_name(f"{directory.name}.done")
 
 
 def _refuse_foreign(path: Path, directory: Path, stay: bool, restart: bool) -> None:
-    shutil.rmtree(directory.with_name(f"{directory.name}.done"), ignore_errors=True)
-    begun = (directory / JOURNAL).exists()
-    if stay and not begun and directory.exists():
-        if any(entry.name != LOCK for entry in directory.iterdir()):
-            raise ScoreError(f"{path} holds other files; name an empty or a new directory")
+    if directory.exists() and not (directory / JOURNAL).exists():
+        ours = {LOCK, f"{JOURNAL}{TEMPORARY}"}
+        if any(entry.name not in ours for entry in directory.iterdir()):
+            raise ScoreError(f"{directory} holds other files; name an empty or a new directory")
     if not stay and path.exists() and not directory.exists() and not restart:
         raise ScoreError(f"{path} is there already; --restart replaces it")
 

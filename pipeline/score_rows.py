@@ -10,11 +10,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from uuid_utils import uuid7
 
-from contracts.bundle import ONNX, Bundle, Model
-from contracts.onnx_model import OnnxModel
+from contracts.bundle import Bundle, Model
 from contracts.schema import Feature, FeatureSchema, Target
 from pipeline.frames import DatasetError
-from pipeline.score_columns import SHOWN, Problems, read_features
+from pipeline.score_columns import SHOWN, Problems, decode, read_features
 from pipeline.score_log import ledger_rows
 
 ROW, PREDICTION_ID, VERSION, PROBLEM = "row", "prediction_id", "model_version", "problem"
@@ -104,7 +103,7 @@ class Scorer:
         named = answer_columns(answers.astype(np.float64), self.schema.target)
         own: dict[str, Any] = {}
         if self.asked.id is not None:
-            own[self.asked.id] = table.column(self.asked.id)
+            own[self.asked.id] = decode(table.column(self.asked.id))
         own |= {name: pc.if_else(good, values, None) for name, values in named.items()}
         own[VERSION] = pa.repeat(self.version, len(table))
         if self.asked.log:
@@ -117,19 +116,13 @@ class Scorer:
         return pa.table(own)
 
 
-def make_scorer(bundle: Bundle, asked: Asked, threads: int = 1) -> Scorer:
-    """A scorer that asks ONNX Runtime where the bundle has such a model.
-
-    Args:
-        threads: of one call of ONNX Runtime.
+def make_scorer(bundle: Bundle, asked: Asked) -> Scorer:
+    """A scorer that asks the bundle's model as it is served.
 
     Raises:
         BundleError: the model needs scikit-learn, which is not installed.
     """
-    schema = bundle.schema
-    if ONNX in bundle.files:
-        return Scorer(schema, bundle.version, OnnxModel(bundle.files[ONNX], schema, threads), asked)
-    return Scorer(schema, bundle.version, bundle.model(), asked)
+    return Scorer(bundle.schema, bundle.version, bundle.model(), asked)
 
 
 def require_own_name(schema: FeatureSchema, asked: Asked) -> None:

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -18,8 +18,9 @@ from typing import Any, Protocol, TypeVar
 import pyarrow as pa
 
 from contracts.bundle import Bundle, BundleError, load_bundle
-from pipeline.score_input import Chunk, InputFile, common_columns, read_chunks
+from pipeline.score_input import InputFile, common_columns
 from pipeline.score_parts import ScoreError
+from pipeline.score_read import Chunk, read_chunks
 from pipeline.score_rows import Asked, Scored, Scorer, make_scorer
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ def score_here(
     asked: Asked,
     plan: Plan,
     clock: Callable[[], datetime],
-) -> Iterator[tuple[str, Scored]]:
+) -> Generator[tuple[str, Scored], None, None]:
     """Answer the files' chunks after `plan.after`, each with its part's name, in order.
 
     Args:

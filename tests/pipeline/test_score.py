@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -42,7 +43,7 @@ def run(
 ) -> Run:
     """The command, in this process; returns what it says."""
 
-    def run(source: Path, output: Path | str, *more: str, bundle: str = "binary") -> str:
+    def run(source: Path | str, output: Path | str, *more: str, bundle: str = "binary") -> str:
         command = ["score", "--input", str(source), "--output", str(output), "--processes", "1",
                    "--bundle", str(bundles[bundle]), *more]  # fmt: skip
         monkeypatch.setattr(sys, "argv", command)
@@ -237,6 +238,68 @@ def test_texts_are_read_as_in_training(table: pd.DataFrame, tmp_path: Path, run:
 
     odd, plain = (tmp_path / f"{name}-answers.csv" for name in ("odd", "plain"))
     assert odd.read_bytes() == plain.read_bytes()
+
+
+def test_a_dictionary_may_hold_values_that_no_row_has(
+    table: pd.DataFrame, tmp_path: Path, run: Run
+) -> None:
+    table.to_parquet(tmp_path / "plain.parquet")
+    prices = table["unit price"].astype(object).where(table["unit price"].notna(), None)
+    categories = ["cheap", *sorted(set(prices.dropna()), key=str)]
+    coded = pd.Categorical([None if p is None else str(p) for p in prices], map(str, categories))
+    table.assign(**{"unit price": coded}).to_parquet(tmp_path / "coded.parquet")
+
+    for name in ("plain", "coded"):
+        run(tmp_path / f"{name}.parquet", tmp_path / f"{name}.csv")
+
+    coded_csv, plain_csv = (tmp_path / f"{name}.csv" for name in ("coded", "plain"))
+    assert coded_csv.read_bytes() == plain_csv.read_bytes()
+
+
+def test_a_cell_may_hold_separators_lines_and_other_letters(
+    table: pd.DataFrame, tmp_path: Path, run: Run
+) -> None:
+    table["order no"] = ['bleu, "pâle"\r\n;\tligne'] * ROWS
+    table.to_csv(tmp_path / "table.csv", index=False, encoding="cp1252")
+
+    run(tmp_path / "table.csv", tmp_path / "a.parquet", "--id", "order no")
+
+    assert set(pd.read_parquet(tmp_path / "a.parquet")["order no"]) == set(table["order no"])
+
+
+def test_an_address_is_read_through_fsspec(table: pd.DataFrame, tmp_path: Path, run: Run) -> None:
+    system = fsspec.filesystem("memory")
+    system.pipe("/score/0.csv", table[:400].to_csv(index=False).encode())
+    system.pipe("/score/1.csv", table[400:].to_csv(index=False).encode())
+    table.to_csv(tmp_path / "table.csv", index=False)
+
+    run("memory://score/", tmp_path / "remote.csv")
+    run(tmp_path / "table.csv", tmp_path / "local.csv")
+
+    remote, local = (tmp_path / f"{name}.csv" for name in ("remote", "local"))
+    assert remote.read_bytes() == local.read_bytes()
+
+
+def test_ids_of_two_types_are_refused(table: pd.DataFrame, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "tables").mkdir()
+    table.to_parquet(tmp_path / "tables" / "0.parquet")
+    table.assign(**{"order no": 1}).to_parquet(tmp_path / "tables" / "1.parquet")
+
+    with pytest.raises(SystemExit, match="order no is of the types"):
+        run(tmp_path / "tables", tmp_path / "a.csv", "--id", "order no")
+
+
+def test_a_directory_of_other_files_is_left_alone(
+    table: pd.DataFrame, tmp_path: Path, run: Run
+) -> None:
+    table.to_csv(tmp_path / "table.csv", index=False)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("all of it")
+
+    with pytest.raises(SystemExit, match="holds other files"):
+        run(tmp_path / "table.csv", tmp_path / "mine", "--restart")
+
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
 def test_values_beyond_every_float_are_no_numbers(
