@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow check format replay bench-serve lock clean
+.PHONY: help setup run test test-slow check format replay bench-serve bench-score lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ replay: setup ## replay seven months as live traffic in ten minutes; UNTIL=2014-
 
 bench-serve: setup ## /predict against a bare ASGI echo of the same run
 	$(BIN)/python -m benchmarks.serve
+
+bench-score: setup ## batch scoring against plain pandas and scikit-learn of the same run
+	$(BIN)/python -m benchmarks.score
 
 lock: setup ## compile requirements/*.in into hashed locks
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
