@@ -12,7 +12,7 @@ from pathlib import Path
 
 from contracts.bundle import Bundle, BundleError, load_bundle
 from contracts.settings import Settings
-from pipeline.formats import FORMATS, FormatError, describe, find_writer
+from pipeline.formats import FORMATS, FormatError, write
 
 SIDECAR = ".json"
 COMPRESSED = ".gz"
@@ -32,9 +32,8 @@ def export(bundle: Bundle, name: str, path: Path, compress: bool = False) -> lis
     Raises:
         FormatError: the format cannot hold this model, or a library that it needs is absent.
     """
-    writer = find_writer(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    facts = {**describe(bundle, name), **writer(bundle, path)}
+    facts = write(bundle, name, path)
     written = _compress(path) if compress else path
     sidecar = path.with_name(path.name + SIDECAR)
     sidecar.write_text(json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

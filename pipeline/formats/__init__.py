@@ -17,8 +17,8 @@ FORMATS = {
     "joblib": ("pipeline.formats.plain", "write_joblib"),
     "pickle": ("pipeline.formats.plain", "write_pickle"),
     "pmml": ("pipeline.formats.pmml", "write_pmml"),
-    "tflite": ("pipeline.formats.tensorflow", "write_tflite"),
-    "hdf5": ("pipeline.formats.tensorflow", "write_hdf5"),
+    "tflite": ("pipeline.formats.tensorflow_files", "write_tflite"),
+    "hdf5": ("pipeline.formats.tensorflow_files", "write_hdf5"),
     "coreml": ("pipeline.formats.coreml", "write_coreml"),
 }
 
@@ -27,21 +27,21 @@ class FormatError(RuntimeError):
     """The model cannot be written in this format; the message names the cause and the remedy."""
 
 
-def find_writer(name: str) -> Writer:
-    """The function that writes format `name`.
+def write(bundle: Bundle, name: str, path: Path) -> dict[str, Any]:
+    """Write the bundle's model in format `name`; returns what its sidecar says.
 
     Raises:
-        FormatError: a library that it needs is not installed.
+        FormatError: the format cannot hold this model, or a library that it needs is absent.
     """
     module, function = FORMATS[name]
     try:
         writer: Writer = getattr(importlib.import_module(module), function)
+        return {**describe(bundle, name), **writer(bundle, path)}
     except ModuleNotFoundError as error:
         raise FormatError(
             f"{name} needs {error.name}: make setup-formats, then "
             ".venv-formats/bin/python -m pipeline.export ..."
         ) from None
-    return writer
 
 
 def describe(bundle: Bundle, name: str) -> dict[str, Any]:
