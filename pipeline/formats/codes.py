@@ -1,4 +1,4 @@
-"""Texts as codes, for formats whose models take numbers only, and the proof that nothing is lost."""
+"""Texts as codes, for models that take numbers only, and the proof that nothing is lost."""
 
 import io
 from collections.abc import Callable

@@ -119,12 +119,11 @@ def read_columns(transformer: Any, schema: FeatureSchema) -> Columns:
 def _branches(transformer: Any, schema: FeatureSchema) -> Iterator[tuple[str, Any, list[int]]]:
     """Name, fitted transformer and positions in the model frame of every branch that has any."""
     names = pd.Index([*schema.matrix_columns, *schema.categorical])
-    for name, fitted, columns in transformer.transformers_:
-        chosen = columns if isinstance(columns, slice) else np.atleast_1d(np.asarray(columns))
-        texts = not isinstance(chosen, slice) and chosen.dtype.kind in "OU"
-        found = chosen.tolist() if texts else names[chosen].tolist()
-        if found and not (isinstance(fitted, str) and fitted == "drop"):
-            yield name, fitted, names.get_indexer(found).tolist()
+    for name, fitted, chosen in transformer.transformers_:
+        by_name = not isinstance(chosen, slice) and np.asarray(chosen).dtype.kind in "OU"
+        numbers = names.get_indexer(pd.Index(chosen)) if by_name else np.arange(len(names))[chosen]
+        if len(numbers) and not (isinstance(fitted, str) and fitted == "drop"):
+            yield name, fitted, numbers.tolist()
 
 
 def _steps_of(fitted: Any) -> list[Any]:

@@ -72,6 +72,6 @@ def make_function(model: Any, rows: int | None = None) -> Any:
 
     @tf.function(input_signature=[specs])  # type: ignore[untyped-decorator]
     def answers(inputs: Any) -> Any:
-        return tf.identity(model(inputs, training=False), name="answers")
+        return model(inputs, training=False)
 
     return answers.get_concrete_function()

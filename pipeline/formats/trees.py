@@ -113,10 +113,10 @@ def _lightgbm_tree(nodes: list[dict[str, Any]], output: int, outputs: int) -> Tr
     leaf = np.array(["split_feature" not in node for node in nodes])
     values = np.zeros((len(nodes), outputs))
     values[:, output] = [node.get("leaf_value", 0.0) for node in nodes]
-    children = np.array([_lightgbm_children(node) for node in nodes], np.int64)
+    left, right, missing = np.array([_lightgbm_children(node) for node in nodes], np.int64).T
     threshold = np.array([node.get("threshold", 0.0) for node in nodes], np.float64)
     feature = np.array([node.get("split_feature", 0) for node in nodes], np.int64)
-    return _tree(leaf, feature, threshold, *children.T, values)
+    return _tree(leaf, feature, threshold, left, right, missing, values)
 
 
 def _lightgbm_children(node: dict[str, Any]) -> tuple[int, int, int]:
