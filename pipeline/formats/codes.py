@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from contracts.bundle import Bundle
 from pipeline.formats import FormatError
-from pipeline.formats.columns import UNSEEN, Vocabularies
+from pipeline.formats.tables import UNSEEN, Vocabularies
 
 ROWS = 1000
 TOLERANCE = 1e-4  # of an answer below 1; larger ones by their size

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from contracts.bundle import Bundle
 from contracts.skops_model import load_model
 from pipeline.formats import FormatError
-from pipeline.formats.columns import Columns, Numbers, Table, read_columns
+from pipeline.formats.columns import Columns, Numbers, read_columns
+from pipeline.formats.tables import Table
 from pipeline.formats.trees import (
     Trees,
     read_forest,

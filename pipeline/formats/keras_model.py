@@ -9,8 +9,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from pipeline.formats.columns import Above, Columns, Fill, Numbers, Scale, Step, Table
+from pipeline.formats.columns import Above, Columns, Fill, Numbers, Scale, Step
 from pipeline.formats.core import Core, Linear, Sigmoids, round_down
+from pipeline.formats.tables import Table
 from pipeline.formats.trees import Trees
 
 NUMERIC, CODES = "numeric", "codes"
