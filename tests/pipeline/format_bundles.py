@@ -154,13 +154,18 @@ def _tree_columns(model: str, schema: FeatureSchema) -> ColumnTransformer:
     )
 
 
-def make_format_bundle(directory: Path, task: Task, model: str, moments: bool = True) -> str:
-    """Train and save a bundle; with moments it has no ONNX. Returns its version."""
+def make_format_bundle(
+    directory: Path, task: Task, model: str, moments: bool = True, **changes: Any
+) -> str:
+    """Train and save a bundle; with moments it has no ONNX. Returns its version.
+
+    `changes` are parameters of the Pipeline to set before it is fitted.
+    """
     schema = make_schema(task, moments)
     rows = make_rows(1, 1500, task)
     frame = frame_of(*schema.to_matrices(rows), schema)
     with threadpool_limits(1):  # on few rows threads only wait for each other
-        fitted = make_pipeline_of(model, schema).fit(frame, rows["late"])
+        fitted = make_pipeline_of(model, schema).set_params(**changes).fit(frame, rows["late"])
     reference = io.BytesIO()
     rows.to_parquet(reference)
     files = {

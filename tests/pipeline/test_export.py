@@ -12,12 +12,15 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from sklearn.preprocessing import QuantileTransformer
 
 from contracts.bundle import Bundle, load_bundle
 from contracts.onnx_model import OnnxModel
 from contracts.params import Task
 from contracts.skops_model import SkopsModel, answer, frame_of
 from pipeline.export import export
+from pipeline.formats import FormatError
+from pipeline.formats.core import round_down
 from tests.pipeline.format_bundles import TASKS, make_format_bundle, make_rows
 
 ROOT = Path(__file__).parent.parent.parent
@@ -116,3 +119,45 @@ def test_a_missing_bundle_is_refused_in_one_line(tmp_path: Path) -> None:
     assert run.returncode == 1
     assert "no bundle at" in run.stderr
     assert len(run.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("tflite", "model.tflite"), ("hdf5", "m.weights.h5"), ("coreml", "m.mlpackage")],
+)
+def test_a_format_without_its_libraries_names_the_remedy(
+    name: str, file: str, tmp_path: Path
+) -> None:
+    bundle = make_bundle(tmp_path / "bundle", "binary", "linear")
+
+    with pytest.raises(FormatError, match=f"{name} needs .*: make setup-formats"):
+        export(bundle, name, tmp_path / file)
+
+
+def test_hdf5_asks_for_the_name_that_keras_reads(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "bundle", "binary", "linear")
+
+    with pytest.raises(FormatError, match=r"must end with \.weights\.h5"):
+        export(bundle, "hdf5", tmp_path / "model.h5")
+
+
+def test_a_step_without_a_translation_is_named(tmp_path: Path) -> None:
+    step = QuantileTransformer(n_quantiles=10)
+    make_format_bundle(tmp_path / "bundle", "regression", "forest", columns__numeric=step)
+
+    with pytest.raises(FormatError, match="'numeric': QuantileTransformer has no form"):
+        export(load_bundle(tmp_path / "bundle"), "pmml", tmp_path / "model.pmml")
+
+
+def test_the_same_model_gives_the_same_pmml(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "bundle", "multiclass", "boosting")
+    first, second = (export(bundle, "pmml", tmp_path / name)[0] for name in ("a.pmml", "b.pmml"))
+
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_rounded_thresholds_decide_alike_for_every_float32() -> None:
+    thresholds = np.random.default_rng(0).normal(0, 1e3, 10_000)
+    nearest = thresholds.astype(np.float32)
+    for x in (nearest, np.nextafter(nearest, np.float32(9e9)), np.nextafter(nearest, -nearest)):
+        np.testing.assert_array_equal(x <= round_down(thresholds), x.astype(float) <= thresholds)
