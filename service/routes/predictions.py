@@ -1,4 +1,4 @@
-"""GET /predictions/{id}: one logged row, and what became true of it."""
+"""GET /predictions/{id}: one logged row, what became true of it, and why it was answered so."""
 
 from fastapi import APIRouter, Response
 
@@ -12,3 +12,14 @@ router = APIRouter()
 def get_prediction(prediction_id: str, parts: PartsDep) -> Response:
     with parts.engine.connect() as connection:
         return json_response(find_prediction(connection, prediction_id))
+
+
+@router.get(
+    "/predictions/{prediction_id}/explanation",
+    summary="What each feature contributed to one prediction",
+)
+def get_explanation(prediction_id: str, parts: PartsDep) -> Response:
+    """By the version that answered, whoever is champion now; needs requirements/explain.txt."""
+    with parts.engine.connect() as connection:
+        row = find_prediction(connection, prediction_id)
+    return json_response(parts.explainer.explain(row))
