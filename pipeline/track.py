@@ -152,7 +152,7 @@ def flatten_metrics(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tu
 
 
 def plain_name(name: str) -> str:
-    """A name that every store takes: other characters become their number, a long name ends early."""
+    """A name that every store takes: other characters become numbers, long names end early."""
     plain = re.sub(r"[^A-Za-z0-9_.\- ]", lambda found: f"_{ord(found[0]):x}_", name)
     if len(plain) <= NAME_LENGTH:
         return plain
