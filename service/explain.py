@@ -24,7 +24,7 @@ SECONDS = 30.0
 STOP_SECONDS = 5.0
 KEPT_VERSIONS = 2
 # Predictions come first where there are fewer cores than work.
-NICE = 10
+NICE = 5
 
 
 class ExplainerMissingError(RuntimeError):
@@ -178,9 +178,10 @@ def _work(pipe: Connection, bundles: Path) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service decides when it ends
     os.nice(NICE)
-    from service.explanation import explain, load_version  # never in the service itself
+    from service.explanation import explain, load_version, warm_up  # never in the service itself
 
     load = lru_cache(KEPT_VERSIONS)(partial(load_version, bundles))
+    warm_up()
     pipe.send(None)
     while True:
         try:

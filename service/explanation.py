@@ -59,6 +59,12 @@ def prepare_version(bundle: Bundle) -> Version:
     return Version(schema, bundle.model(), *schema.to_matrices(reference.iloc[picked]))
 
 
+def warm_up() -> None:
+    """Have shap compile what it compiles at its first use: seconds that no row should wait for."""
+    for size in (EXACT_FEATURES, EXACT_FEATURES + 1):
+        _shapley(lambda codes: codes.sum(axis=1), np.arange(2.0 * size).reshape(2, size), 0)
+
+
 def explain(
     version: Version,
     features: Mapping[str, Any],

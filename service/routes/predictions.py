@@ -17,9 +17,18 @@ def get_prediction(prediction_id: str, parts: PartsDep) -> Response:
 @router.get(
     "/predictions/{prediction_id}/explanation",
     summary="What each feature contributed to one prediction",
+    responses={
+        404: {"description": "no prediction has this id"},
+        410: {"description": "the bundle of the version that answered is gone"},
+        501: {"description": "requirements/explain.txt is not installed"},
+        503: {"description": "too many explanations wait, or it took too long; try again"},
+    },
 )
 def get_explanation(prediction_id: str, parts: PartsDep) -> Response:
-    """By the version that answered, whoever is champion now; needs requirements/explain.txt."""
+    """By the version that answered, whoever is champion now; needs requirements/explain.txt.
+
+    `base_value`, the mean answer to 100 reference rows, and the contributions add up to `value`.
+    """
     with parts.engine.connect() as connection:
         row = find_prediction(connection, prediction_id)
     return json_response(parts.explainer.explain(row))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ ROW: dict[str, Any] = {
     "index": 9, 'a "quoted", name': 2.5, "größe ☃.x": None, "class": True, "probability": "red",
     "values": "never seen", "seen at": "2013-02-03T04:05:06+00:00",
 }  # fmt: skip
+PATIENCE_SECONDS = 300.0  # the child starts in eight seconds where nobody else needs the cores
 ROOT = Path(__file__).parents[2]
 
 
@@ -63,7 +65,7 @@ def log_prediction(engine: Engine, prediction_id: str, version: str) -> None:
 
 @pytest.fixture
 def explainer(bundle_and_place: tuple[Bundle, Path]) -> Iterator[Explainer]:
-    explainer = Explainer(bundle_and_place[1])
+    explainer = Explainer(bundle_and_place[1], seconds=PATIENCE_SECONDS)
     yield explainer
     explainer.stop()
 
@@ -81,7 +83,8 @@ def child_of(explainer: Explainer) -> int:
 def test_answered_row_is_explained_by_the_version_that_answered(
     api: TestClient, bundle_and_place: tuple[Bundle, Path]
 ) -> None:
-    response = api.get("/predictions/one/explanation")
+    responses = iter(partial(api.get, "/predictions/one/explanation"), None)
+    response = next(one for one in responses if one.status_code != 503)  # it may still be starting
     found = response.json()
 
     assert response.status_code == 200
@@ -165,7 +168,7 @@ def test_child_is_reused_replaced_when_it_died_and_ended_by_stop(
 def test_more_questions_than_places_are_refused_at_once(
     bundle_and_place: tuple[Bundle, Path],
 ) -> None:
-    explainer = Explainer(bundle_and_place[1], waiting=1)
+    explainer = Explainer(bundle_and_place[1], waiting=1, seconds=PATIENCE_SECONDS)
     row = row_by(bundle_and_place[0].version)
     found: list[object] = []
 
@@ -190,14 +193,14 @@ def test_more_questions_than_places_are_refused_at_once(
 def test_child_may_take_long_to_start_but_not_to_answer(
     bundle_and_place: tuple[Bundle, Path],
 ) -> None:
-    explainer = Explainer(bundle_and_place[1], seconds=0.05)
+    explainer = Explainer(bundle_and_place[1], seconds=0.01)
     row = row_by(bundle_and_place[0].version)
-    with pytest.raises(ExplainerBusyError, match=r"within 0\.05 s"):
+    with pytest.raises(ExplainerBusyError, match=r"within 0\.01 s"):
         explainer.explain(row)
     starting = child_of(explainer)
     assert explainer._pipe is not None
-    assert explainer._pipe.poll(60)  # it is ready
-    with pytest.raises(ExplainerBusyError, match=r"within 0\.05 s"):  # the first one compiles
+    assert explainer._pipe.poll(PATIENCE_SECONDS)  # it is ready
+    with pytest.raises(ExplainerBusyError, match=r"within 0\.01 s"):  # and has a bundle to load
         explainer.explain(row)
 
     assert explainer._child is None
@@ -226,7 +229,7 @@ def test_damaged_bundle_is_410_and_the_child_lives_on(
     for name in (good, "damaged"):
         shutil.copytree(bundle_and_place[1] / good, tmp_path / name)
     (tmp_path / "damaged" / "model.onnx").write_bytes(b"something else")
-    explainer = Explainer(tmp_path)
+    explainer = Explainer(tmp_path, seconds=PATIENCE_SECONDS)
     with pytest.raises(VersionGoneError, match="damaged"):
         explainer.explain(row_by("damaged"))
     child = child_of(explainer)
@@ -234,6 +237,13 @@ def test_damaged_bundle_is_410_and_the_child_lives_on(
     assert explainer.explain(row_by(good))["model_version"] == good
     assert child_of(explainer) == child
     explainer.stop()
+
+
+def test_api_describes_how_an_explanation_can_fail(api: TestClient) -> None:
+    paths = api.get("/openapi.json").json()["paths"]
+    responses = paths["/predictions/{prediction_id}/explanation"]["get"]["responses"]
+
+    assert {"200", "404", "410", "501", "503"} <= set(responses)
 
 
 def test_errors_ask_to_retry_only_where_that_helps(
