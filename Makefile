@@ -63,6 +63,7 @@ lock: setup ## compile requirements/*.in into hashed locks
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
 	for set in serve monitor train explain extras formats bootstrap; do \
 		$(LOCK) requirements/$$set.in -c requirements/dev.txt -o requirements/$$set.txt; done
+	$(LOCK) requirements/moto.in -o requirements/moto.txt
 
 clean: ## delete what runs and stages have made; the database in var/ stays
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
