@@ -80,6 +80,7 @@ def child_of(explainer: Explainer) -> int:
     return explainer._child.pid
 
 
+@pytest.mark.slow
 def test_answered_row_is_explained_by_the_version_that_answered(
     api: TestClient, bundle_and_place: tuple[Bundle, Path]
 ) -> None:
