@@ -23,9 +23,9 @@ setup: .venv/ready ## make .venv with every locked dependency
 		{ echo "uv could not, pip tries (a minute) ..."; $(BIN)/python -m pip install -q --no-deps --require-hashes -r requirements/dev.txt; }
 	@touch $@
 
-setup-formats: setup .venv-formats/ready ## make .venv-formats, which exports need: docs/formats.md
+setup-formats: .venv-formats/ready ## make .venv-formats, which exports need: docs/formats.md
 
-.venv-formats/ready: requirements/formats.txt
+.venv-formats/ready: requirements/formats.txt | setup
 	@echo "Making .venv-formats and installing the locked dependencies (2 GB) ..."
 	@$(BIN)/uv venv -q --clear --python $(BIN)/python .venv-formats
 	@$(BIN)/uv pip sync -q --system-certs --python .venv-formats/bin/python --require-hashes $<

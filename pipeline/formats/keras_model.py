@@ -17,6 +17,7 @@ from pipeline.formats.trees import Trees
 NUMERIC, CODES = "numeric", "codes"
 # NaN is the one value that is not below this; not every converter of graphs knows isnan.
 LARGEST = float(np.finfo(np.float32).max)
+FLAT = 80.0
 MISSING = 0.0  # what stands for NaN where a whole number is needed
 
 
@@ -117,7 +118,7 @@ def _trees(trees: Trees, x: Any) -> Any:
 
 
 def _link(core: Core, raw: Any) -> Any:
-    functions = {"exp": ops.exp, "sigmoid": ops.sigmoid, "softmax": ops.softmax}
+    functions = {"exp": ops.exp, "sigmoid": _sigmoid, "softmax": ops.softmax}
     return raw if core.link == "none" else functions[core.link](raw)
 
 
@@ -126,10 +127,15 @@ def _calibrate(answers: Any, sigmoids: Sigmoids | None) -> Any:
         return answers
     last = answers[:, -len(sigmoids.slope) :]
     slope, shift = sigmoids.slope.astype(np.float32), sigmoids.shift.astype(np.float32)
-    calibrated = ops.sigmoid(-(last * slope + shift))
+    calibrated = _sigmoid(-(last * slope + shift))
     if len(slope) == 1:
         return calibrated
     return calibrated / ops.sum(calibrated, axis=1, keepdims=True)
+
+
+def _sigmoid(x: Any) -> Any:
+    """Flat beyond what float32 tells from 0 and 1: there, LiteRT's own answers NaN."""
+    return ops.sigmoid(ops.clip(x, -FLAT, FLAT))
 
 
 def _complete(answers: Any, outputs: int) -> Any:
