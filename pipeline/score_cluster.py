@@ -63,7 +63,8 @@ def score_on_cluster(
     needed = {name: content for name, content in bundle.files.items() if name in NEEDED}
     pieces = [piece for piece in plan_pieces(files) if piece.name not in finished]
     with connect(address) as client:
-        shared = client.scatter(Bundle(bundle.version, {}, needed), broadcast=True)
+        # A task, not scattered: what was scattered to a worker is lost with it.
+        shared = client.submit(Bundle, bundle.version, {}, needed, pure=False)
 
         def submit(piece: Piece) -> Promise:
             task = (score_piece, shared, asked, columns, rows_per_chunk, piece, now)
