@@ -38,7 +38,7 @@ LEASE = "retrain"
 # For what happens around `dvc repro`, which alone has the deadline.
 LEASE_MARGIN = timedelta(minutes=15)
 BUNDLE, HOLDOUT = Path("build/bundle"), Path("build/holdout.parquet")
-OUTCOMES = Path("data/outcomes")
+OUTCOMES, TABLE = Path("data/outcomes"), Path("data/table")
 
 Clock = Callable[[], datetime]
 
@@ -154,6 +154,8 @@ def _train(run: _Run, copy: WorkingCopy) -> None:
         directory = copy.directory / OUTCOMES
         snapshot = write_snapshot(connection, run.champion.schema, run.clock(), directory)
     copy.run("dvc", "add", "--quiet", str(OUTCOMES / snapshot.name))
+    for table in sorted((copy.directory / TABLE).glob("*.dvc")):  # an adopted one
+        copy.run("dvc", "checkout", "--quiet", str(TABLE / table.name))
     seconds = run.params.monitoring.retrain.deadline_minutes * 60
     copy.run("dvc", "repro", deadline_seconds=seconds)
 

@@ -184,6 +184,7 @@ def test_measurements_that_all_differ_stay(tmp_path: Path) -> None:
         (spread("a", "b", "b"), "binary", ["b", "a"], []),  # the rarer one is positive
         (spread(1, 2, 2), "binary", [2, 1], []),
         (spread(1.0, 0.0), "binary", [0, 1], []),
+        (spread("1", "0", "1.0", "+1", "00"), "binary", [0, 1], []),
         (spread(1.0, 0.0, None), "binary", [0, 1], []),
         (spread("low", "mid", "high"), "multiclass", ["high", "low", "mid"], []),
         ([*spread("low", "mid", "high")[2:], "odd", "odd"], "multiclass", ["high", "low", "mid"],
