@@ -146,6 +146,8 @@ def test_hard_columns_stay_features(tmp_path: Path) -> None:
         ("none", [None] * ROWS, "missing in every row"),
         ("single", spread("a", None), "one value, otherwise missing"),
         ("row", range(ROWS), "a row number"),
+        ("huge", spread(1.5, 2.5, 3e37), "beyond 1e+30"),
+        ("absurd", spread(1.5, 2.5, 3e270), "beyond 1e+30"),
         ("customer_id", np.random.default_rng(0).permutation(9_000_000)[:ROWS], "an identifier"),
         ("token", [f"{i * 7919:08x}" for i in range(ROWS)], "an identifier"),
         ("said", [f"it was number {i} of the many that came in" for i in range(ROWS)], "free text"),
