@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow check format replay bench-serve lock clean
+.PHONY: help setup setup-formats run test test-slow check format replay bench-serve bench-score lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,14 @@ setup: .venv/ready ## make .venv with every locked dependency
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 	@$(BIN)/uv pip sync -q --system-certs --python $(BIN)/python --require-hashes requirements/dev.txt || \
 		{ echo "uv could not, pip tries (a minute) ..."; $(BIN)/python -m pip install -q --no-deps --require-hashes -r requirements/dev.txt; }
+	@touch $@
+
+setup-formats: .venv-formats/ready ## make .venv-formats, which exports need: docs/formats.md
+
+.venv-formats/ready: requirements/formats.txt | setup
+	@echo "Making .venv-formats and installing the locked dependencies (2 GB) ..."
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python .venv-formats
+	@$(BIN)/uv pip sync -q --system-certs --python .venv-formats/bin/python --require-hashes $<
 	@touch $@
 
 run: setup ## train, then start the service and the scheduler on SQLite; Ctrl-C stops them
@@ -48,10 +56,14 @@ replay: setup ## replay seven months as live traffic in ten minutes; UNTIL=2014-
 bench-serve: setup ## /predict against a bare ASGI echo of the same run
 	$(BIN)/python -m benchmarks.serve
 
+bench-score: setup ## batch scoring against plain pandas and scikit-learn of the same run
+	$(BIN)/python -m benchmarks.score
+
 lock: setup ## compile requirements/*.in into hashed locks
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
-	for set in serve monitor train explain extras bootstrap; do \
+	for set in serve monitor train explain extras formats bootstrap; do \
 		$(LOCK) requirements/$$set.in -c requirements/dev.txt -o requirements/$$set.txt; done
+	$(LOCK) requirements/moto.in -o requirements/moto.txt
 
 clean: ## delete what runs and stages have made; the database in var/ stays
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

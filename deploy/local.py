@@ -59,6 +59,12 @@ def train() -> None:
         raise StackError(f"`dvc repro` ended with {code}; see above")
 
 
+def track() -> None:
+    """Log the bundle to MLflow where MLFLOW_TRACKING_URI names one; failing is only told."""
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        subprocess.run([sys.executable, "-m", "pipeline.track"], check=False)
+
+
 def publish(engine: Engine, settings: Settings, now: datetime) -> tuple[str, str]:
     """Register the trained bundle; the very first one becomes champion.
 
@@ -208,6 +214,7 @@ def run(settings: Settings) -> None:
     _refuse_taken_port(settings)
     print("Training, where something changed (dvc repro) ...", flush=True)
     train()
+    track()
     engine = make_engine(settings.database_url)
     migrate(engine)
     version, trained = publish(engine, settings, datetime.now(UTC))

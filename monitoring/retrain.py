@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import logging
 import os
 import platform
 import signal
@@ -20,7 +21,7 @@ import pandas as pd
 from sqlalchemy import Connection, Engine, insert, update
 from uuid_utils import uuid7
 
-from contracts.bundle import Bundle, BundleError, load_bundle
+from contracts.bundle import Bundle, BundleError, copy_bundle, load_bundle
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import require_current
 from contracts.params import Params, load_params
@@ -38,9 +39,18 @@ LEASE = "retrain"
 # For what happens around `dvc repro`, which alone has the deadline.
 LEASE_MARGIN = timedelta(minutes=15)
 BUNDLE, HOLDOUT = Path("build/bundle"), Path("build/holdout.parquet")
-OUTCOMES, TABLE = Path("data/outcomes"), Path("data/table")
+OUTCOMES, TABLE, CHAMPION = Path("data/outcomes"), Path("data/table"), Path("data/champion")
+VERDICT = Path("build/gate.json")
 
 Clock = Callable[[], datetime]
+log = logging.getLogger(__name__)
+
+
+class GateFailedError(RuntimeError):
+    """The pipeline's own gate refused the bundle; nothing was registered."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("the pipeline's gate refused it: " + "; ".join(reasons))
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,9 @@ def run_retrain(
     run = _start(engine, settings, params, clock, reason, check_id)
     try:
         outcome = _train_and_gate(run, stop or threading.Event())
+    except GateFailedError as refused:
+        outcome = Outcome(run.retrain_id, "rejected", None, str(refused))
+        _note(run, state="rejected", verdict=json.dumps({"promote": False, "reason": str(refused)}))
     except (CommandError, BundleError, NoOutcomesError, SchemaError, OSError) as error:
         outcome = Outcome(run.retrain_id, "failed", None, str(error))
         _note(run, state="failed", verdict=json.dumps({"error": str(error)}))
@@ -141,13 +154,32 @@ def _train_and_gate(run: _Run, stop: threading.Event) -> Outcome:
         source = copy.directory / BUNDLE
         version = register(run.engine, run.settings.bundles_dir, source, run.clock(), made)
         _note(run, state="trained", challenger_version=version)
+        _track(copy, commit)
         holdout = pd.read_parquet(copy.directory / HOLDOUT)
     verdict = _judge(run, holdout)
     return _conclude(run, version, verdict)
 
 
+def _track(copy: WorkingCopy, commit: str) -> None:
+    """Log the bundle to MLflow where one is named; a store that is down costs no retrain."""
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        try:
+            copy.run("python", "-m", "pipeline.track", "--commit", commit)
+        except CommandError as error:
+            log.warning("not logged to MLflow: %s", error)
+
+
 def _train(run: _Run, copy: WorkingCopy) -> None:
-    """Add the snapshot as the only one (it holds every outcome so far) and run the pipeline."""
+    """Add the snapshot as the only one (it holds every outcome so far) and run the pipeline.
+
+    The champion lies where the pipeline's own gate compares.
+
+    Raises:
+        GateFailedError: that gate refused the bundle.
+        CommandError: another stage failed.
+    """
+    champion_at = copy.directory / CHAMPION
+    copy_bundle(run.settings.bundles_dir / run.champion.version, champion_at)
     for old in (copy.directory / OUTCOMES).glob("*.parquet.dvc"):
         old.unlink()
     with run.engine.connect() as connection:
@@ -157,7 +189,20 @@ def _train(run: _Run, copy: WorkingCopy) -> None:
     for table in sorted((copy.directory / TABLE).glob("*.dvc")):  # an adopted one
         copy.run("dvc", "checkout", "--quiet", str(TABLE / table.name))
     seconds = run.params.monitoring.retrain.deadline_minutes * 60
-    copy.run("dvc", "repro", deadline_seconds=seconds)
+    try:
+        copy.run("dvc", "repro", deadline_seconds=seconds)
+    except CommandError:
+        if failed := _failed_gates(copy.directory / VERDICT):
+            raise GateFailedError(failed) from None
+        raise
+
+
+def _failed_gates(path: Path) -> list[str]:
+    """Reasons of the pipeline's gate; none where another stage has failed before it."""
+    if not path.exists():
+        return []
+    rules = json.loads(path.read_text())["rules"]
+    return [f"{rule['rule']}: {rule['reason']}" for rule in rules if not rule["passed"]]
 
 
 def _judge(run: _Run, holdout: pd.DataFrame) -> Verdict:
@@ -205,7 +250,7 @@ def _bury_interrupted(connection: Connection, now: datetime) -> None:
 
 
 def _note(run: _Run, **values: Any) -> None:
-    if values["state"] == "failed":
+    if values["state"] in ("failed", "rejected"):
         values["finished_at"] = run.clock()
     with write_transaction(run.engine) as connection:
         _update(connection, run, **values)

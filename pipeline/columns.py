@@ -62,7 +62,8 @@ def parse_column(column: pd.Series, name: str, reading: Reading) -> pd.Series:
         return parse_moments(column, name, reading.day_first)
     if reading.kind == "boolean":
         return _parse_booleans(column, name, reading.words)
-    numbers = parse_numbers(column, name, reading.decimal).astype(np.float32)
+    with np.errstate(over="ignore"):  # prepare refuses what becomes infinite by its magnitude
+        numbers = parse_numbers(column, name, reading.decimal).astype(np.float32)
     if reading.kind == "integer" and (numbers.dropna() % 1 != 0).any():
         raise DatasetError(f"{name}: has fractions; its kind is numeric, not integer")
     return numbers

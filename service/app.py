@@ -18,6 +18,7 @@ from contracts.settings import Settings
 from service.champion import ChampionWatcher, load_serving
 from service.decoder import InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
+from service.explain import Explainer
 from service.ledger import Ledger
 from service.metrics import Metrics
 from service.openapi import describe_api
@@ -63,7 +64,8 @@ def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime
     load = partial(load_serving, settings.bundles_dir, max_rows=settings.max_rows)
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
     ledger = Ledger(engine, metrics, clock)
-    return Parts(settings, engine, metrics, ledger, watcher, clock, make_templates())
+    explainer = Explainer(settings.bundles_dir)
+    return Parts(settings, engine, metrics, ledger, watcher, clock, make_templates(), explainer)
 
 
 @asynccontextmanager
@@ -77,6 +79,7 @@ async def _lifespan(
         if on_started is not None:
             on_started()
         yield
+        await asyncio.to_thread(parts.explainer.stop)
         await asyncio.to_thread(parts.watcher.stop)
         await parts.ledger.stop()
         parts.engine.dispose()

@@ -8,6 +8,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.registry import NothingToRollBackError, UnknownVersionError
 from service.champion import NoChampionError
 from service.decoder import InvalidRequestError, Problem
+from service.explain import (
+    ExplainerBusyError,
+    ExplainerDiedError,
+    ExplainerMissingError,
+    VersionGoneError,
+)
 from service.groups import QueueFullError
 from service.ledger import LedgerUnavailableError
 from service.predictor import NotFiniteError
@@ -43,6 +49,10 @@ _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     UnknownVersionError: (404, "unknown_version", {}),
     NothingToRollBackError: (409, "nothing_to_roll_back", {}),
     UnknownPredictionError: (404, "unknown_prediction", {}),
+    VersionGoneError: (410, "version_gone", {}),
+    ExplainerMissingError: (501, "explainer_missing", {}),
+    ExplainerBusyError: (503, "explainer_busy", _RETRY),
+    ExplainerDiedError: (500, "explainer_died", {}),
     SQLAlchemyError: (503, "database", _RETRY),  # of a read; the ledger has its own
 }
 KNOWN = tuple(_ANSWERS)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from contracts.settings import Settings
 from service.champion import ChampionWatcher
+from service.explain import Explainer
 from service.ledger import Ledger
 from service.metrics import Metrics
 
@@ -25,6 +26,7 @@ class Parts:
     watcher: ChampionWatcher
     clock: Callable[[], datetime]
     templates: Environment
+    explainer: Explainer
 
 
 def get_parts(request: Request) -> Parts:

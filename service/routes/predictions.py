@@ -1,4 +1,4 @@
-"""GET /predictions/{id}: one logged row, and what became true of it."""
+"""GET /predictions/{id}: one logged row, what became true of it, and why it was answered so."""
 
 from fastapi import APIRouter, Response
 
@@ -12,3 +12,23 @@ router = APIRouter()
 def get_prediction(prediction_id: str, parts: PartsDep) -> Response:
     with parts.engine.connect() as connection:
         return json_response(find_prediction(connection, prediction_id))
+
+
+@router.get(
+    "/predictions/{prediction_id}/explanation",
+    summary="What each feature contributed to one prediction",
+    responses={
+        404: {"description": "no prediction has this id"},
+        410: {"description": "the bundle of the version that answered is gone"},
+        501: {"description": "requirements/explain.txt is not installed"},
+        503: {"description": "too many explanations wait, or it took too long; try again"},
+    },
+)
+def get_explanation(prediction_id: str, parts: PartsDep) -> Response:
+    """By the version that answered, whoever is champion now; needs requirements/explain.txt.
+
+    `base_value`, the mean answer to 100 reference rows, and the contributions add up to `value`.
+    """
+    with parts.engine.connect() as connection:
+        row = find_prediction(connection, prediction_id)
+    return json_response(parts.explainer.explain(row))
