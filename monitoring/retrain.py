@@ -39,7 +39,7 @@ LEASE = "retrain"
 # For what happens around `dvc repro`, which alone has the deadline.
 LEASE_MARGIN = timedelta(minutes=15)
 BUNDLE, HOLDOUT = Path("build/bundle"), Path("build/holdout.parquet")
-OUTCOMES, CHAMPION = Path("data/outcomes"), Path("data/champion")
+OUTCOMES, TABLE, CHAMPION = Path("data/outcomes"), Path("data/table"), Path("data/champion")
 VERDICT = Path("build/gate.json")
 
 Clock = Callable[[], datetime]
@@ -186,6 +186,8 @@ def _train(run: _Run, copy: WorkingCopy) -> None:
         directory = copy.directory / OUTCOMES
         snapshot = write_snapshot(connection, run.champion.schema, run.clock(), directory)
     copy.run("dvc", "add", "--quiet", str(OUTCOMES / snapshot.name))
+    for table in sorted((copy.directory / TABLE).glob("*.dvc")):  # an adopted one
+        copy.run("dvc", "checkout", "--quiet", str(TABLE / table.name))
     seconds = run.params.monitoring.retrain.deadline_minutes * 60
     try:
         copy.run("dvc", "repro", deadline_seconds=seconds)

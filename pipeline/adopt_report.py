@@ -56,7 +56,8 @@ def _request(findings: Findings) -> list[str]:
     if len(findings.first) > MOST_EXAMPLE:
         return ["  then see localhost:8000/docs for a request that can be pasted"]
     pairs = [
-        f"{json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in findings.first.items()
+        f"{json.dumps(k, ensure_ascii=False)}: {json.dumps(v, ensure_ascii=False)}"
+        for k, v in findings.first.items()
     ]
     lines, line = [], '{"features": {'
     for i, pair in enumerate(pairs):

@@ -62,7 +62,8 @@ def parse_column(column: pd.Series, name: str, reading: Reading) -> pd.Series:
         return parse_moments(column, name, reading.day_first)
     if reading.kind == "boolean":
         return _parse_booleans(column, name, reading.words)
-    numbers = parse_numbers(column, name, reading.decimal).astype(np.float32)
+    with np.errstate(over="ignore"):  # prepare refuses what becomes infinite by its magnitude
+        numbers = parse_numbers(column, name, reading.decimal).astype(np.float32)
     if reading.kind == "integer" and (numbers.dropna() % 1 != 0).any():
         raise DatasetError(f"{name}: has fractions; its kind is numeric, not integer")
     return numbers
@@ -103,6 +104,19 @@ def canonical(value: object) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)
+
+
+def class_texts(column: pd.Series, whole: bool) -> pd.Series:
+    """A target's texts, None = missing.
+
+    Args:
+        whole: the classes are whole numbers: 1.0, "1.0", "01" and True are "1" then.
+    """
+    texts = as_texts(column)
+    if not whole:
+        return texts
+    found = {text: _whole_text(text) for text in texts.dropna().unique()}
+    return texts.map(found, na_action="ignore").astype(object)
 
 
 def parse_numbers(column: pd.Series, name: str, decimal: str) -> pd.Series:
@@ -171,6 +185,15 @@ def _common_format(texts: pd.Series, day_first: bool) -> str | None:
     day, month = ("%d", "%m") if day_first else ("%m", "%d")
     clock = {0: "", 5: " %H:%M", 8: " %H:%M:%S"}[len(parts[2] or "")]
     return f"{day}{parts[1]}{month}{parts[1]}%Y{clock}"
+
+
+def _whole_text(text: str) -> str:
+    if text in ("True", "False"):
+        return str(int(text == "True"))
+    try:
+        return canonical(float(text)) if text.lstrip("+-")[:1].isdigit() else text
+    except ValueError:
+        return text
 
 
 def _plain_numbers(column: pd.Series, decimal: str) -> pd.Series:

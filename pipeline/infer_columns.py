@@ -145,7 +145,9 @@ def _scan(table: Path, name: str, rows: np.ndarray) -> _Scan:
 def _unique(hashes: list[np.ndarray]) -> np.ndarray:
     """As np.unique, whose hash table is a hundred times slower on millions that all differ."""
     ascending = np.sort(np.concatenate(hashes))
-    return ascending[np.append(True, ascending[1:] != ascending[:-1])[: len(ascending)]]
+    first = np.ones(len(ascending), bool)
+    first[1:] = ascending[1:] != ascending[:-1]
+    return np.asarray(ascending[first])
 
 
 def _hashes(part: pa.Array) -> np.ndarray:

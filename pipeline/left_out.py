@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from contracts.schema import MAGNITUDE_LIMIT
 from pipeline.infer_columns import Column
 
 MOST_MISSING = 0.99
@@ -31,6 +32,8 @@ def reason_to_leave_out(column: Column) -> str | None:
         return "constant" if column.missing == 0 else "one value, otherwise missing"
     if column.missing > MOST_MISSING * column.rows:
         return f"missing in {column.missing / column.rows:.1%} of rows"
+    if column.kind in ("integer", "numeric") and (column.sample.abs() > MAGNITUDE_LIMIT).any():
+        return f"has values beyond {MAGNITUDE_LIMIT:g}, which are no data"
     if column.kind == "integer":
         return _whole_numbers(column, held)
     return _texts(column, held) if column.kind == "categorical" else None

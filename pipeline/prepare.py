@@ -13,6 +13,7 @@ from contracts.schema import GROUP, MAGNITUDE_LIMIT
 from pipeline.columns import (
     as_texts,
     canonical,
+    class_texts,
     holds_texts,
     mark_missing,
     parse_column,
@@ -82,7 +83,8 @@ def _targets(table: pd.DataFrame, data: Data) -> pd.Series:
     column = mark_missing(table[data.target])
     if data.task == "regression":
         return parse_numbers(column, data.target, data.decimal)
-    texts = as_texts(column)
+    whole = all(isinstance(label, int) for label in data.classes)
+    texts = class_texts(column, whole)
     known = {canonical(label): label for label in data.classes}
     ignored = {canonical(label) for label in data.ignored_classes}
     strange = sorted(set(texts.unique()) - known.keys() - ignored)
@@ -92,7 +94,7 @@ def _targets(table: pd.DataFrame, data: Data) -> pd.Series:
             "list them under data.ignored_classes"
         )
     found = texts.map(known)
-    if not any(texts.isin(ignored)) and all(isinstance(label, int) for label in data.classes):
+    if whole and not any(texts.isin(ignored)):
         return found.astype(np.int64)
     return found.astype(object)
 

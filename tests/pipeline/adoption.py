@@ -10,6 +10,8 @@ import pandas as pd
 from contracts.params import Params, load_params
 from pipeline.adopt import adopt
 from pipeline.infer import Findings, Wish
+from pipeline.prepare import prepare
+from pipeline.table import copy_history
 
 TODAY = date(2026, 5, 4)
 ROWS = 300
@@ -44,9 +46,13 @@ def adopt_file(
     wish: Mapping[str, object] | None = None,
     query: str | None = None,
 ) -> tuple[Params, Findings]:
-    """Adopt what is at an address; the params are read back as every stage reads them."""
+    """Adopt what is at an address; stages read what was written, so that nothing is amiss."""
     asked = Wish(**{"target": "y", **(wish or {})})  # type: ignore[arg-type]
     params = directory / "params.yaml"
     random = np.random.default_rng(0)
     found, _ = adopt(address, query, asked, directory / "table", params, TODAY, random)
-    return load_params(params), found
+    read = load_params(params)
+    copy_history(directory / "table", directory / "raw.parquet", read.data)
+    frame, _ = prepare([pd.read_parquet(directory / "raw.parquet")], read)
+    assert len(frame) == found.answer.rows
+    return read, found

@@ -146,6 +146,8 @@ def test_hard_columns_stay_features(tmp_path: Path) -> None:
         ("none", [None] * ROWS, "missing in every row"),
         ("single", spread("a", None), "one value, otherwise missing"),
         ("row", range(ROWS), "a row number"),
+        ("huge", spread(1.5, 2.5, 3e37), "beyond 1e+30"),
+        ("absurd", spread(1.5, 2.5, 3e270), "beyond 1e+30"),
         ("customer_id", np.random.default_rng(0).permutation(9_000_000)[:ROWS], "an identifier"),
         ("token", [f"{i * 7919:08x}" for i in range(ROWS)], "an identifier"),
         ("said", [f"it was number {i} of the many that came in" for i in range(ROWS)], "free text"),
@@ -184,6 +186,7 @@ def test_measurements_that_all_differ_stay(tmp_path: Path) -> None:
         (spread("a", "b", "b"), "binary", ["b", "a"], []),  # the rarer one is positive
         (spread(1, 2, 2), "binary", [2, 1], []),
         (spread(1.0, 0.0), "binary", [0, 1], []),
+        (spread("1", "0", "1.0", "+1", "00"), "binary", [0, 1], []),
         (spread(1.0, 0.0, None), "binary", [0, 1], []),
         (spread("low", "mid", "high"), "multiclass", ["high", "low", "mid"], []),
         ([*spread("low", "mid", "high")[2:], "odd", "odd"], "multiclass", ["high", "low", "mid"],

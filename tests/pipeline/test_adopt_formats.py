@@ -282,3 +282,13 @@ def test_moments_of_a_database_arrive(tmp_path: Path) -> None:
 
     assert params.features["at"].kind == "datetime"
     assert np.isfinite(params.evaluate.holdout_days)
+
+
+def test_target_of_real_booleans_has_the_classes_zero_and_one(tmp_path: Path) -> None:
+    frame = columns()
+    frame = frame.assign(y=frame["y"] == 1)
+
+    for write in (_parquet, _json_lines):
+        params, _ = adopt_file(write(frame, tmp_path), tmp_path)
+
+        assert params.data.classes == [0, 1]
