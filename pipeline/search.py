@@ -1,5 +1,6 @@
 """Search over the candidates, judged by cross-validation on splits that fit the data."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -16,6 +17,7 @@ from contracts.losses import row_losses
 from contracts.params import Params, Train
 from contracts.schema import FeatureSchema
 from pipeline.candidates import build, find
+from pipeline.cluster import ADDRESS, search_backend
 from pipeline.splits import Rows
 
 Folds = list[tuple[Rows, Rows]]
@@ -109,18 +111,18 @@ def _search_one(
     schema: FeatureSchema,
     train: Train,
     folds: Folds,
-    tick: Callable[[], object],
+    tick: Callable[[int], object],
 ) -> pd.DataFrame:
     grid = {f"model__{key}": values for key, values in train.candidates[name].items()}
     scorer = make_scorer(train.search.scoring, schema)
 
     def ticking(model: Any, rows: pd.DataFrame, answers: np.ndarray) -> float:
-        tick()
+        tick(1)
         return float(scorer(model, rows, answers))
 
-    model = build(name, schema, train, {})
-    common = {"scoring": ticking, "cv": folds, "random_state": train.seed, "refit": False,
-              "error_score": "raise"}  # fmt: skip
+    model, far = build(name, schema, train, {}), ADDRESS in os.environ
+    common = {"cv": folds, "random_state": train.seed, "refit": False, "error_score": "raise",
+              "scoring": scorer if far else ticking, "n_jobs": -1 if far else None}  # fmt: skip
     if train.search.strategy == "halving":
         # "exhaust": the first round is as large as the last round's rows allow.
         halving = {"factor": HALVING_FACTOR, "min_resources": "exhaust"}
@@ -129,7 +131,11 @@ def _search_one(
         )
     else:
         draws = RandomizedSearchCV(model, grid, n_iter=_draws(train, name), **common)
-    return _table(name, draws.fit(frame, target).cv_results_, len(frame), schema)
+    with search_backend(os.environ):
+        found = draws.fit(frame, target).cv_results_
+    if far:  # a bar does not travel to the workers
+        tick(_draws(train, name) * len(folds))
+    return _table(name, found, len(frame), schema)
 
 
 def _table(name: str, found: Mapping[str, Any], rows: int, schema: FeatureSchema) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from contracts.losses import row_losses
 from contracts.params import Params, ParamsError, load_params
 from contracts.schema import FeatureSchema
 from pipeline.candidates import build_calibrated
+from pipeline.cluster import ClusterError
 from pipeline.frames import DatasetError, labels, model_frame, read_prepared
 from pipeline.margins import choose_margin
 from pipeline.model_file import dump_model
@@ -144,7 +145,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         _run(arguments)
-    except (DatasetError, ParamsError) as error:
+    except (ClusterError, DatasetError, ParamsError) as error:
         sys.exit(f"train: {error}")
 
 

@@ -100,7 +100,7 @@ def test_concurrent_requests_get_their_own_answers(client: TestClient, engine: E
 
 
 def test_both_ways_to_insert_write_the_same_row(engine: Engine) -> None:
-    row = (NOW, NOW.replace(year=900), "v", '{"a": 1}', "1", 0.25)
+    row = (NOW, NOW.replace(year=900), "v", '{"a": 1}', "1", 0.25, None)
     with engine.connect().execution_options(write=True) as connection:
         commit_any(connection, [("one", *row)])
         commit_sqlite(connection, [("two", *row)])
@@ -116,7 +116,7 @@ def test_both_ways_to_insert_write_the_same_row(engine: Engine) -> None:
 
 
 def test_a_group_is_written_whole_or_not_at_all(engine: Engine) -> None:
-    row = (NOW, NOW, "v", "{}", "1", 0.25)
+    row = (NOW, NOW, "v", "{}", "1", 0.25, None)
     with engine.connect().execution_options(write=True) as connection:
         for rows in ([("x", *row)] * 2, [(f"{i % 299}", *row) for i in range(300)]):
             with pytest.raises((sqlite3.IntegrityError, IntegrityError), match="UNIQUE"):
