@@ -1,0 +1,157 @@
+"""Pictures of the target: how it is distributed, how it goes with each feature and with time."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.association import as_numbers
+from pipeline.charts import CLASS_COLOURS, INK, MAIN, PALE, grid, label, name_ticks, style
+from pipeline.charts_features import PICTURES, draw_distribution, top_categories
+from pipeline.profile import CLASSES, ColumnProfile, Profile
+
+BINS = 10
+MISSING = "(missing)"
+MARKED = 60  # more periods are a line without points
+
+
+def target_distribution(profile: Profile) -> Figure | None:
+    """Rows of each class, or a histogram; None without a target."""
+    if not profile.answers.notna().any():
+        return None
+    kind = "numeric" if profile.task == "regression" else "categorical"
+    with style():
+        figure = Figure((5.4, 2.6))
+        axes = figure.add_axes((0.11, 0.25, 0.86, 0.65))
+        draw_distribution(axes, profile.answers, kind)
+        axes.set_ylabel("rows of the sample")
+    return figure
+
+
+def target_by_feature(profile: Profile) -> Figure | None:
+    """Mean target, or the share of each class, by bins and categories of each feature."""
+    columns = [column for column in profile.relevant if column.distinct > 1][:PICTURES]
+    if not columns or not profile.answers.notna().any():
+        return None
+    averaged = averaged_target(profile)
+    with style():
+        figure, cells = grid(len(columns))
+        for axes, column in zip(cells, columns, strict=True):
+            _draw_rates(axes, _bins(profile.sample[column.name], column), averaged)
+            axes.set_title(_title(column))
+        _legend(figure, averaged)
+    return figure
+
+
+def averaged_target(profile: Profile) -> dict[str, pd.Series]:
+    """What is averaged: the target itself, or whether a row is of the class (of two: the last)."""
+    answers = profile.answers
+    if profile.task == "regression":
+        return {"mean": answers}
+    classes = profile.classes[-1:] if len(profile.classes) == 2 else profile.classes[:CLASSES]
+    return {name: (answers == name).astype(np.float64).where(answers.notna()) for name in classes}
+
+
+def over_time(profile: Profile) -> Figure | None:
+    """Rows, and mean target or share of each class, per period; None without a timestamp."""
+    table = profile.by_time
+    if table is None:
+        return None
+    with style():
+        figure = Figure((10.8, 3.6))
+        above = figure.add_axes((0.06, 0.6, 0.92, 0.34))
+        below = figure.add_axes((0.06, 0.1, 0.92, 0.38), sharex=above)
+        starts = table.index.to_numpy()
+        above.fill_between(starts, table["rows"].to_numpy(), step="post", color=MAIN)
+        above.set_ylim(bottom=0)
+        above.set_title("rows")
+        above.tick_params(labelbottom=False)
+        lines = {str(name): table[name] for name in table.columns if name != "rows"}
+        for colour, (name, values) in zip(_colours(lines), lines.items(), strict=False):
+            marker = "o" if len(table) <= MARKED else ""
+            below.plot(starts, values.to_numpy(), color=colour, marker=marker, markersize=2.5,
+                       linewidth=1.2, label=label(name, 20))  # fmt: skip
+        below.set_title(rate_name(profile))
+        if len(lines) > 1:
+            below.legend(ncols=len(lines), frameon=False, loc="upper left", fontsize=6.5)
+    return figure
+
+
+def rate_name(profile: Profile) -> str:
+    """What the lines of a picture are."""
+    if profile.task == "regression":
+        return f"mean of {label(profile.target.name)}"
+    if len(profile.classes) == 2:
+        return f"share of {label(profile.target.name)} = {label(profile.classes[-1])}"
+    return f"share of each class of {label(profile.target.name)}"
+
+
+def _bins(values: pd.Series, column: ColumnProfile) -> pd.Categorical:
+    """Rows by category, by value where these are few, else in bins of about as many rows each."""
+    if column.kind == "categorical":
+        names = top_categories(values.dropna())
+        order = [str(name) for name in names.value_counts().index]
+        return pd.Categorical(names.reindex(values.index).fillna(MISSING), [*order, MISSING])
+    numbers = pd.Series(as_numbers(values, column.kind))
+    distinct = np.unique(numbers.dropna())
+    if column.kind != "datetime" and len(distinct) <= BINS:
+        texts = numbers.map("{:.6g}".format, na_action="ignore").fillna(MISSING)
+        return pd.Categorical(texts, [*(f"{number:.6g}" for number in distinct), MISSING])
+    edges = np.unique(np.quantile(numbers.dropna(), np.linspace(0, 1, BINS + 1)))
+    at = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
+    names_of = [_edge(edge, column) for edge in edges[:-1]]
+    return pd.Categorical.from_codes(
+        np.where(numbers.isna(), len(names_of), at), [*_distinct(names_of), MISSING]
+    )
+
+
+def _edge(edge: float, column: ColumnProfile) -> str:
+    if column.kind == "datetime":
+        return f"≥{pd.Timestamp(edge, unit='s'):%y-%m-%d}"
+    return f"≥{edge:.4g}"
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Bins that round to the same text stay apart."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name + "'" * (seen[name] - 1))
+    return found
+
+
+def _draw_rates(axes: Axes, bins: pd.Categorical, averaged: Mapping[str, pd.Series]) -> None:
+    counts = np.bincount(bins.codes, minlength=len(bins.categories))
+    used = np.flatnonzero(counts)
+    behind = axes.twinx()
+    behind.bar(range(len(used)), counts[used], 0.85, color=PALE)
+    behind.set_ylim(0, counts.max() * 1.6)  # bars stay low
+    behind.set_yticks([])
+    axes.set_zorder(behind.get_zorder() + 1)
+    axes.patch.set_visible(False)
+    for colour, values in zip(_colours(averaged), averaged.values(), strict=False):
+        means = values.groupby(bins.codes).mean().reindex(used).to_numpy()
+        axes.plot(range(len(used)), means, color=colour, marker="o", markersize=3, linewidth=1.2)
+    name_ticks(axes, [str(bins.categories[i]) for i in used])
+    axes.locator_params("y", nbins=4)
+
+
+def _colours(lines: Mapping[str, object]) -> tuple[str, ...]:
+    return (CLASS_COLOURS[1],) if len(lines) == 1 else CLASS_COLOURS
+
+
+def _title(column: ColumnProfile) -> str:
+    if column.association is None:
+        return label(column.name)
+    return f"{label(column.name, 22)}  {column.association:.2f}"
+
+
+def _legend(figure: Figure, averaged: Mapping[str, object]) -> None:
+    if len(averaged) == 1:
+        return
+    for colour, name in zip(_colours(averaged), averaged, strict=False):
+        figure.axes[0].plot([], [], color=colour, label=label(name, 14))
+    figure.axes[0].legend(fontsize=6, frameon=False, labelcolor=INK, loc="best")
