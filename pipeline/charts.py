@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -27,7 +28,7 @@ CELL = (2.7, 1.95)  # inches
 MARGINS = (0.5, 0.35, 0.45)  # left; above; below
 NAME_LENGTH = 30
 
-_STYLE = {
+_STYLE: dict[str, Any] = {
     "svg.hashsalt": "profile",
     "svg.fonttype": "none",  # letters stay letters: smaller, searchable, in any script
     "text.parse_math": False,  # a name with dollars is a name
@@ -59,7 +60,7 @@ def style() -> Iterator[None]:
         # A browser has the letters that matplotlib's own font lacks.
         warnings.filterwarnings("ignore", message=r"(Glyph|Matplotlib currently does not)")
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
+        mpl.rcParams.update(_STYLE)  # type: ignore[arg-type]  # its keys are a Literal
         yield
 
 
@@ -100,7 +101,9 @@ def label(text: object, length: int = NAME_LENGTH) -> str:
 
 
 def name_ticks(axes: Axes, names: list[str], length: int = 9) -> None:
-    """Ticks at 0, 1, ... with upright names; every second one where there are many."""
+    """Ticks at 0, 1, ... with names, upright where they are long; every second one of many."""
     step = 1 if len(names) <= 13 else 2
     at = np.arange(0, len(names), step)
-    axes.set_xticks(at, [label(names[i], length) for i in at], rotation=90, fontsize=6)
+    shown = [label(names[i], length) for i in at]
+    upright = 90 if len(shown) * max(map(len, shown), default=0) > 32 else 0
+    axes.set_xticks(at, shown, rotation=upright, fontsize=6)

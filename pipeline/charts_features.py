@@ -1,11 +1,12 @@
 """Pictures of the features: how each is distributed, what is missing, what moves together."""
 
-import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
+from contracts.moments import DAY_SECONDS
 from contracts.params import Kind
 from pipeline.association import as_numbers
 from pipeline.charts import MAIN, grid, label, name_ticks, style
@@ -39,8 +40,8 @@ def draw_distribution(axes: Axes, values: pd.Series, kind: Kind) -> None:
     """Bars of counts: categories by frequency, few distinct numbers each, many in bins."""
     known = values.dropna()
     if kind == "categorical":
-        counts = top_categories(known).value_counts()
-        _bars(axes, [str(name) for name in counts.index], counts.to_numpy())
+        common = by_frequency(top_categories(known))
+        _bars(axes, [str(name) for name in common.index], common.to_numpy())
         return
     numbers = as_numbers(known, kind)
     distinct, counts = np.unique(numbers, return_counts=True)
@@ -53,7 +54,7 @@ def draw_distribution(axes: Axes, values: pd.Series, kind: Kind) -> None:
     edges = np.linspace(low, high, BARS + 1) if low < high else np.array([low - 0.5, low + 0.5])
     heights = np.histogram(np.clip(numbers, low, high), edges)[0]
     if kind == "datetime":
-        edges = mdates.date2num(edges.astype("datetime64[s]"))
+        edges = edges / DAY_SECONDS  # matplotlib counts days since 1970
         axes.xaxis_date()
     axes.bar(edges[:-1], heights, np.diff(edges), align="edge", color=MAIN)
     axes.locator_params("y", nbins=4)
@@ -69,6 +70,12 @@ def top_categories(values: pd.Series, most: int = CATEGORIES) -> pd.Series:
     return values.where(values.isin(common), OTHER)
 
 
+def by_frequency(values: pd.Series) -> pd.Series:
+    """Counts of texts, commonest first; what stands for all others comes last."""
+    counts = values.value_counts()
+    return counts.loc[[*counts.index.drop(OTHER), OTHER]] if OTHER in counts.index else counts
+
+
 def correlations(profile: Profile) -> Figure | None:
     """Heat map of Spearman's correlations of what is ordered; None for fewer than two columns."""
     ordered = [c for c in profile.relevant if c.kind != "categorical" and c.distinct > 1]
@@ -78,7 +85,7 @@ def correlations(profile: Profile) -> Figure | None:
     ranks = {i: _ranks(profile.sample[c.name], c.kind) for i, c in enumerate(shown)}
     titles = [label(column.name, 18) for column in shown]
     if profile.task != "multiclass" and profile.answers.nunique() > 1:
-        ranks[len(shown)] = _ranks(profile.answers, _answer_kind(profile))
+        ranks[len(shown)] = _ranks(profile.answers, answer_kind(profile))
         titles.append(label(profile.target.name, 18) + " (target)")
     if len(titles) < 2:
         return None
@@ -112,14 +119,15 @@ def _shares(values: pd.Series, blocks: np.ndarray) -> np.ndarray:
 
 
 def _gap_label(column: ColumnProfile) -> str:
-    return f"{label(column.name, 20)}  {column.missing:.1%}"
+    return f"{label(column.name, 20)} · {column.missing:.1%}"
 
 
 def _ranks(values: pd.Series, kind: Kind) -> pd.Series:
     return pd.Series(as_numbers(values, kind)).rank()
 
 
-def _answer_kind(profile: Profile) -> Kind:
+def answer_kind(profile: Profile) -> Kind:
+    """As what the target is drawn."""
     return "numeric" if profile.task == "regression" else "categorical"
 
 
@@ -133,15 +141,16 @@ def _heat_map(matrix: np.ndarray, titles: list[str]) -> Figure:
     size = len(titles)
     with style():
         side = max(2.2, (0.44 if size <= WRITTEN else 0.28) * size)
-        figure = Figure((side + 2.6, side + 1.6))
-        axes = figure.add_axes(_within(figure, left=1.5, below=1.4, above=0.1))
+        names = 0.3 + 0.06 * max(map(len, titles))  # inches
+        figure = Figure((side + names + 1, side + names + 0.1))
+        axes = figure.add_axes(_within(figure, left=names, below=names, above=0.1))
         mesh = axes.pcolormesh(np.nan_to_num(matrix), cmap="RdBu_r", vmin=-1, vmax=1)
         axes.set_yticks(np.arange(size) + 0.5, titles)
         axes.set_xticks(np.arange(size) + 0.5, titles, rotation=90)
         axes.invert_yaxis()
         _colour_scale(figure, mesh, "Spearman's correlation")
         if size <= WRITTEN:
-            for (i, j), value in np.ndenumerate(np.nan_to_num(matrix)):
+            for (i, j), value in np.ndenumerate(np.nan_to_num(matrix).round(2) + 0.0):
                 axes.text(j + 0.5, i + 0.5, f"{value:.2f}", ha="center", va="center", fontsize=6,
                           color="white" if abs(value) > 0.6 else "black")  # fmt: skip
     return figure
@@ -155,8 +164,11 @@ def _within(
     return (left / width, below / height, 1 - (left + right) / width, 1 - (below + above) / height)
 
 
-def _colour_scale(figure: Figure, mesh: object, title: str) -> None:
+def _colour_scale(figure: Figure, mesh: QuadMesh, title: str) -> None:
     width, height = figure.get_size_inches()
     bottom, top = figure.axes[0].get_position().y0, figure.axes[0].get_position().y1
     scale = figure.add_axes((1 - 0.85 / width, bottom, 0.13 / width, top - bottom))
-    mesh.axes.figure.colorbar(mesh, cax=scale, label=title)  # type: ignore[attr-defined]
+    bar = figure.colorbar(mesh, cax=scale, label=title)
+    if bar.solids is not None:  # a raster in the picture would need a wider policy
+        bar.solids.set_rasterized(False)
+        bar.solids.set_edgecolor("face")

@@ -1,6 +1,7 @@
 """Pictures of the target: how it is distributed, how it goes with each feature and with time."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,13 @@ from matplotlib.figure import Figure
 
 from pipeline.association import as_numbers
 from pipeline.charts import CLASS_COLOURS, INK, MAIN, PALE, grid, label, name_ticks, style
-from pipeline.charts_features import PICTURES, draw_distribution, top_categories
+from pipeline.charts_features import (
+    PICTURES,
+    answer_kind,
+    by_frequency,
+    draw_distribution,
+    top_categories,
+)
 from pipeline.profile import CLASSES, ColumnProfile, Profile
 
 BINS = 10
@@ -21,11 +28,10 @@ def target_distribution(profile: Profile) -> Figure | None:
     """Rows of each class, or a histogram; None without a target."""
     if not profile.answers.notna().any():
         return None
-    kind = "numeric" if profile.task == "regression" else "categorical"
     with style():
         figure = Figure((5.4, 2.6))
         axes = figure.add_axes((0.11, 0.25, 0.86, 0.65))
-        draw_distribution(axes, profile.answers, kind)
+        draw_distribution(axes, profile.answers, answer_kind(profile))
         axes.set_ylabel("rows of the sample")
     return figure
 
@@ -39,7 +45,8 @@ def target_by_feature(profile: Profile) -> Figure | None:
     with style():
         figure, cells = grid(len(columns))
         for axes, column in zip(cells, columns, strict=True):
-            _draw_rates(axes, _bins(profile.sample[column.name], column), averaged)
+            bins = _bins(profile.sample[column.name], column)
+            _draw_rates(axes, bins, averaged, column.kind != "categorical")
             axes.set_title(_title(column))
         _legend(figure, averaged)
     return figure
@@ -88,23 +95,44 @@ def rate_name(profile: Profile) -> str:
     return f"share of each class of {label(profile.target.name)}"
 
 
-def _bins(values: pd.Series, column: ColumnProfile) -> pd.Categorical:
+@dataclass(frozen=True)
+class _Bins:
+    """`at`: int (n,), the number of each row's bin; the last name is of missing values."""
+
+    names: list[str]
+    at: np.ndarray
+
+
+def _bins(values: pd.Series, column: ColumnProfile) -> _Bins:
     """Rows by category, by value where these are few, else in bins of about as many rows each."""
     if column.kind == "categorical":
         names = top_categories(values.dropna())
-        order = [str(name) for name in names.value_counts().index]
-        return pd.Categorical(names.reindex(values.index).fillna(MISSING), [*order, MISSING])
+        order = [str(name) for name in by_frequency(names).index]
+        return _named(names.reindex(values.index), order)
     numbers = pd.Series(as_numbers(values, column.kind))
     distinct = np.unique(numbers.dropna())
     if column.kind != "datetime" and len(distinct) <= BINS:
-        texts = numbers.map("{:.6g}".format, na_action="ignore").fillna(MISSING)
-        return pd.Categorical(texts, [*(f"{number:.6g}" for number in distinct), MISSING])
-    edges = np.unique(np.quantile(numbers.dropna(), np.linspace(0, 1, BINS + 1)))
+        at = np.searchsorted(distinct, numbers)  # what is missing comes last
+        return _Bins([*(f"{number:.6g}" for number in distinct), MISSING], at)
+    edges = _edges(numbers.dropna().to_numpy(), distinct)
     at = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
-    names_of = [_edge(edge, column) for edge in edges[:-1]]
-    return pd.Categorical.from_codes(
-        np.where(numbers.isna(), len(names_of), at), [*_distinct(names_of), MISSING]
-    )
+    starts = [_edge(edge, column) for edge in edges[:-1]]
+    return _Bins([*starts, MISSING], np.where(numbers.isna(), len(starts), at))
+
+
+def _named(texts: pd.Series, names: list[str]) -> _Bins:
+    codes = pd.Index(names).get_indexer(pd.Index(texts))
+    return _Bins([*names, MISSING], np.where(codes < 0, len(names), codes))
+
+
+def _edges(numbers: np.ndarray, distinct: np.ndarray) -> np.ndarray:
+    """Starts of the bins and the end of the last; a value of many rows has a bin of its own."""
+    at = np.searchsorted(distinct, numbers)
+    common = int(np.bincount(at).argmax())
+    if np.mean(at == common) <= 2 / BINS:
+        return np.unique(np.quantile(numbers, np.linspace(0, 1, BINS + 1)))
+    others = np.quantile(numbers[at != common], np.linspace(0, 1, BINS), method="lower")
+    return np.unique([*distinct[common : common + 2], *others, distinct[-1]])
 
 
 def _edge(edge: float, column: ColumnProfile) -> str:
@@ -113,18 +141,8 @@ def _edge(edge: float, column: ColumnProfile) -> str:
     return f"≥{edge:.4g}"
 
 
-def _distinct(names: list[str]) -> list[str]:
-    """Bins that round to the same text stay apart."""
-    seen: dict[str, int] = {}
-    found = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        found.append(name + "'" * (seen[name] - 1))
-    return found
-
-
-def _draw_rates(axes: Axes, bins: pd.Categorical, averaged: Mapping[str, pd.Series]) -> None:
-    counts = np.bincount(bins.codes, minlength=len(bins.categories))
+def _draw_rates(axes: Axes, bins: _Bins, averaged: Mapping[str, pd.Series], ordered: bool) -> None:
+    counts = np.bincount(bins.at, minlength=len(bins.names))
     used = np.flatnonzero(counts)
     behind = axes.twinx()
     behind.bar(range(len(used)), counts[used], 0.85, color=PALE)
@@ -132,10 +150,13 @@ def _draw_rates(axes: Axes, bins: pd.Categorical, averaged: Mapping[str, pd.Seri
     behind.set_yticks([])
     axes.set_zorder(behind.get_zorder() + 1)
     axes.patch.set_visible(False)
+    joined = used if ordered else used[:0]
+    joined = joined[joined < len(bins.names) - 1]  # what is missing is no next step
     for colour, values in zip(_colours(averaged), averaged.values(), strict=False):
-        means = values.groupby(bins.codes).mean().reindex(used).to_numpy()
-        axes.plot(range(len(used)), means, color=colour, marker="o", markersize=3, linewidth=1.2)
-    name_ticks(axes, [str(bins.categories[i]) for i in used])
+        means = values.groupby(bins.at).mean()
+        axes.plot(range(len(used)), means.reindex(used).to_numpy(), "o", color=colour, markersize=3)
+        axes.plot(range(len(joined)), means.reindex(joined).to_numpy(), color=colour, linewidth=1.2)
+    name_ticks(axes, [bins.names[i] for i in used])
     axes.locator_params("y", nbins=4)
 
 
@@ -146,7 +167,7 @@ def _colours(lines: Mapping[str, object]) -> tuple[str, ...]:
 def _title(column: ColumnProfile) -> str:
     if column.association is None:
         return label(column.name)
-    return f"{label(column.name, 22)}  {column.association:.2f}"
+    return f"{label(column.name, 22)} · {column.association:.2f}"
 
 
 def _legend(figure: Figure, averaged: Mapping[str, object]) -> None:

@@ -61,7 +61,10 @@ def severities(wanted: Mapping[str, Severity]) -> dict[Rule, Severity]:
         raise ParamsError(
             f"validation.rules: {unknown} are unknown; the rules are {list(DEFAULT_SEVERITIES)}"
         )
-    return {rule: wanted.get(rule, default) for rule, default in DEFAULT_SEVERITIES.items()}
+    chosen: dict[Rule, Severity] = {}
+    for rule, default in DEFAULT_SEVERITIES.items():
+        chosen[rule] = wanted.get(rule, default)
+    return chosen
 
 
 def in_order(findings: Sequence[Finding]) -> list[Finding]:
@@ -77,19 +80,17 @@ def to_json(findings: Sequence[Finding], rows: int, unlabelled: int) -> str:
         rows: read, with and without a target.
         unlabelled: those without.
     """
-    content = {
-        "rows": rows,
-        "without_outcome": unlabelled,
-        **counts(findings),
-        "findings": [asdict(finding) for finding in findings],
-    }
+    content: dict[str, object] = {"rows": rows, "without_outcome": unlabelled}
+    content.update(counts(findings).items())
+    content["findings"] = [asdict(finding) for finding in findings]
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def counts(findings: Sequence[Finding]) -> dict[Level, int]:
     """Findings of each severity, worst first."""
     found = Counter(finding.severity for finding in findings)
-    return {level: found[level] for level in LEVELS}
+    numbers: dict[Level, int] = {level: found[level] for level in LEVELS}
+    return numbers
 
 
 def share(count: int, rows: int) -> float:

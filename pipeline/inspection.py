@@ -55,9 +55,7 @@ def inspect_table(
     return Inspection(in_order(findings), _profile(seen, params))
 
 
-def _row_findings(
-    seen: Scan, params: Params, wanted: Mapping[Rule, Severity]
-) -> list[Finding]:
+def _row_findings(seen: Scan, params: Params, wanted: Mapping[Rule, Severity]) -> list[Finding]:
     if rows_of(seen.parts) == 0:
         return []
     data, parts = params.data, seen.parts

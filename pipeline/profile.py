@@ -121,7 +121,7 @@ def over_time(times: Column, target: Column, classes: Sequence[str]) -> pd.DataF
         return None
     unit = "D" if span.days <= DAYS else "W" if span.days <= WEEKS else "M"
     periods = moments.dt.to_period(unit).dt.start_time
-    counts = periods.value_counts().sort_index().rename("rows").to_frame()
+    counts: pd.DataFrame = periods.value_counts().sort_index().rename("rows").to_frame()
     for name, values in _indicators(target, classes).items():
         counts[name] = values.groupby(periods).mean()
     return counts

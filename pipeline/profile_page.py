@@ -100,7 +100,7 @@ def _pictures_of_target(profile: Profile) -> list[str]:
         picture("time", "Over time", over_time(profile),
                 f"Rows and {rate}, by day, week or month of {_times(profile)}."),
         picture("by-feature", "Target by feature", target_by_feature(profile),
-                f"Line: {rate}, in bins of each feature, which hold about as many rows each, or in "
+                f"Dots: {rate}, in bins of each feature, which hold about as many rows each, or in "
                 "its commonest categories. Bars: how many rows they hold. Numbers in titles: "
                 f"association with the target.{few}"),
     ]  # fmt: skip

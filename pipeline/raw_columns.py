@@ -9,7 +9,6 @@ import pandas as pd
 from contracts.params import Data, FeatureParams, Kind
 from contracts.schema import MAGNITUDE_LIMIT
 from pipeline.columns import (
-    MOMENT,
     UnreadableError,
     as_texts,
     mark_missing,
@@ -51,7 +50,8 @@ class Column:
     @property
     def absent(self) -> np.ndarray:
         """bool (n,), values that the table itself lacks."""
-        return self.values.isna().to_numpy() & ~self.unreadable & ~self.boundless
+        missing: np.ndarray = self.values.isna().to_numpy()
+        return np.asarray(missing & ~self.unreadable & ~self.boundless)
 
 
 def read_feature(parts: Sequence[Part], name: str, feature: FeatureParams) -> Column:
@@ -74,7 +74,7 @@ def read_times(parts: Sequence[Part], data: Data) -> Column:
     name = data.time_column
     if data.timestamp is None:
         rows = sum(len(part.labelled) for part in parts)
-        until = pd.Series(pd.Timestamp(data.until, tz="UTC"), range(rows)).astype(MOMENT)
+        until = pd.Series(pd.Timestamp(data.until, tz="UTC").as_unit("s"), range(rows))
         return Column(name, "datetime", until, np.zeros(rows, bool), np.zeros(rows, bool), {})
     return _read(
         parts, name, "datetime", lambda c: parse_moments(mark_missing(c), name, data.day_first)

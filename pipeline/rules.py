@@ -71,9 +71,7 @@ def range_rule(name: str, low: float | None, high: float | None) -> ColumnRule:
     )
 
 
-def _missing(
-    column: Column, feature: FeatureParams, validation: Validation
-) -> list[ColumnRule]:
+def _missing(column: Column, feature: FeatureParams, validation: Validation) -> list[ColumnRule]:
     name = column.name
     if not feature.nullable:
         return [
