@@ -30,6 +30,18 @@ WORDS = (
 )
 
 
+class UnreadableError(DatasetError):
+    """Values are not of their column's kind.
+
+    Attributes:
+        wrong: bool (n,), True where a value cannot be read.
+    """
+
+    def __init__(self, message: str, wrong: np.ndarray) -> None:
+        super().__init__(message)
+        self.wrong = wrong
+
+
 class Reading(Protocol):
     """How the texts of a column are read: FeatureParams and Feature both say so."""
 
@@ -53,7 +65,7 @@ def parse_column(column: pd.Series, name: str, reading: Reading) -> pd.Series:
         None = missing. datetime: datetime64[s, UTC], NaT = missing.
 
     Raises:
-        DatasetError: a value is not of the kind; names the column, the count and examples.
+        UnreadableError: a value is not of the kind; names the column, the count and examples.
     """
     column = mark_missing(column, reading.missing)
     if reading.kind == "categorical":
@@ -64,8 +76,10 @@ def parse_column(column: pd.Series, name: str, reading: Reading) -> pd.Series:
         return _parse_booleans(column, name, reading.words)
     with np.errstate(over="ignore"):  # prepare refuses what becomes infinite by its magnitude
         numbers = parse_numbers(column, name, reading.decimal).astype(np.float32)
-    if reading.kind == "integer" and (numbers.dropna() % 1 != 0).any():
-        raise DatasetError(f"{name}: has fractions; its kind is numeric, not integer")
+    fractions = numbers.notna() & (numbers % 1 != 0)
+    if reading.kind == "integer" and fractions.any():
+        message = f"{name}: has fractions; its kind is numeric, not integer"
+        raise UnreadableError(message, fractions.to_numpy())
     return numbers
 
 
@@ -225,7 +239,8 @@ def _parse_booleans(column: pd.Series, name: str, words: Sequence[str]) -> pd.Se
 def _refuse(column: pd.Series, wrong: np.ndarray, name: str, problem: str) -> None:
     if wrong.any():
         shown = [str(value)[:40] for value in column[wrong].head(SHOWN)]
-        raise DatasetError(
+        raise UnreadableError(
             f"{name}: {int(wrong.sum())} of {len(column)} values {problem}: {shown}; mend them, "
-            f"list them under features.{name}.missing or change its kind"
+            f"list them under features.{name}.missing or change its kind",
+            wrong,
         )
