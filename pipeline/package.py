@@ -29,7 +29,7 @@ from pipeline.train import read_choice
 
 INPUTS = [
     "prepared", "schema", "model", "chosen", "search", "holdout", "metrics", "segments",
-    "importance",
+    "importance", "findings",
 ]  # fmt: skip
 LIBRARIES = [
     "numpy",
@@ -140,6 +140,7 @@ def _assemble(
         search=_read_search(paths.search),
         parity=serving.parity,
         skops_reason=serving.reason or "",
+        findings=_read_findings(paths.findings),
     )
     files = {
         "schema.json": schema.to_json().encode(),
@@ -150,6 +151,13 @@ def _assemble(
         "model_card.html": write_html_card(facts).encode(),
     }
     return files | ({ONNX: serving.onnx} if serving.onnx else {}), origin
+
+
+def _read_findings(path: Path) -> list[dict[str, Any]]:
+    """What a card shows of them."""
+    shown = ("rule", "severity", "column", "count", "message")
+    found = json.loads(path.read_text())["findings"]
+    return [{name: finding[name] for name in shown} for finding in found]
 
 
 def _read_search(path: Path) -> pd.DataFrame:
