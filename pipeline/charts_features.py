@@ -1,5 +1,6 @@
 """Pictures of the features: how each is distributed, what is missing, what moves together."""
 
+import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -55,11 +56,18 @@ def draw_distribution(axes: Axes, values: pd.Series, kind: Kind) -> None:
     heights = np.histogram(np.clip(numbers, low, high), edges)[0]
     if kind == "datetime":
         edges = edges / DAY_SECONDS  # matplotlib counts days since 1970
-        axes.xaxis_date()
+        _date_ticks(axes)
     axes.bar(edges[:-1], heights, np.diff(edges), align="edge", color=MAIN)
     axes.locator_params("y", nbins=4)
     if kind != "datetime":
         axes.locator_params("x", nbins=5)
+
+
+def _date_ticks(axes: Axes) -> None:
+    ticks = mdates.AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(ticks)
+    written = mdates.ConciseDateFormatter(ticks)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(written)
 
 
 def top_categories(values: pd.Series, most: int = CATEGORIES) -> pd.Series:

@@ -71,7 +71,7 @@ def over_time(profile: Profile) -> Figure | None:
         above = figure.add_axes((0.06, 0.6, 0.92, 0.34))
         below = figure.add_axes((0.06, 0.1, 0.92, 0.38), sharex=above)
         starts = table.index.to_numpy()
-        above.fill_between(starts, table["rows"].to_numpy(), step="post", color=MAIN)
+        above.fill_between(starts, table["rows"].to_numpy(), step="mid", color=MAIN)
         above.set_ylim(bottom=0)
         above.set_title("rows")
         above.tick_params(labelbottom=False)

@@ -41,8 +41,8 @@ def overlap_findings(
         held, rest = _split(target, times, params)
     except DatasetError:  # evaluation says it better, and stops
         return []
-    asked = held[np.isin(questions[held], questions[rest])]
-    known = held[np.isin(answered[held], answered[rest])]
+    asked = held[_among(questions[held], questions[rest])]
+    known = held[_among(answered[held], answered[rest])]
     limit = params.validation.max_duplicates
     if share(len(asked), len(held)) <= limit:
         return []
@@ -64,6 +64,10 @@ def overlap_findings(
     return [Finding("overlap", severity, None, len(shown), found, message, examples)]
 
 
+def _among(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return np.asarray(pd.Series(rows).isin(others))
+
+
 def _split(target: Column, times: Column, params: Params) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the hold-out and of the other rows, as evaluation will hold them out."""
     data = params.data
@@ -71,7 +75,8 @@ def _split(target: Column, times: Column, params: Params) -> tuple[np.ndarray, n
     if data.task != "regression":
         values = values.map({canonical(label): label for label in data.classes})
     usable = np.flatnonzero((values.notna() & times.values.notna()).to_numpy())
-    order = usable[np.argsort(times.values.iloc[usable].to_numpy(), kind="stable")]
+    moments = times.values.dt.tz_localize(None).to_numpy()  # aware ones would become objects
+    order = usable[np.argsort(moments[usable], kind="stable")]
     frame = pd.DataFrame({data.target: values.iloc[order].to_numpy(object),
                           data.time_column: times.values.iloc[order].array})  # fmt: skip
     folds = max(2, round(1 / params.evaluate.holdout_share))
@@ -89,7 +94,7 @@ def _between_groups(
 ) -> list[Finding]:
     pairs = pd.DataFrame({"row": answered, "group": pd.factorize(groups)[0]}).drop_duplicates()
     several = pairs.loc[pairs["row"].duplicated(keep=False), "row"].unique()
-    rows = np.flatnonzero(np.isin(answered, several))
+    rows = np.flatnonzero(_among(answered, several))
     if not len(rows):
         return []
     message = (

@@ -96,7 +96,9 @@ def grid(cells: int) -> tuple[Figure, list[Axes]]:
 
 def label(text: object, length: int = NAME_LENGTH) -> str:
     """A name or value as a picture can hold it: printable, on one line, not too long."""
-    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+    plain = "".join(
+        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(str(text).split())
+    )
     return plain if len(plain) <= length else plain[: length - 1] + "…"
 
 

@@ -134,12 +134,12 @@ def time_findings(
     early = np.flatnonzero((times.values[raw].diff() < pd.Timedelta(0)).to_numpy())
     if len(early):
         message = (
-            f"{name}: {len(early)} rows are older than the row before them; that does no harm, for "
-            "rows are sorted by time"
+            f"{name}: {len(early)} of {raw.sum()} rows are older than the row before them; "
+            "that does no harm, for rows are sorted by time"
         )
         examples = tuple(Example(*place(parts, int(i)), times.shown(int(i))) for i in early[:5])
         findings.append(Finding("time_order", "info", name, len(early),
-                                share(len(early), len(raw)), message, examples))  # fmt: skip
+                                share(len(early), int(raw.sum())), message, examples))  # fmt: skip
     return findings
 
 
