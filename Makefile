@@ -35,7 +35,7 @@ run: setup ## train, then start the service and the scheduler on SQLite; Ctrl-C 
 	$(BIN)/python -m deploy.local
 
 test: setup ## the fast tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 test-slow: setup ## the tests that train, clone, kill processes or need PostgreSQL
 	$(BIN)/python -m pytest -q -m slow

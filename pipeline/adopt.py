@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from contracts.params import ParamsError, load_params
-from pipeline.adopt_report import report
+from pipeline.adoption.infer import Findings, Wish, infer
+from pipeline.adoption.report import report
+from pipeline.adoption.write_params import is_untouched, params_text
 from pipeline.frames import DatasetError
-from pipeline.infer import Findings, Wish, infer
-from pipeline.table import FILE
-from pipeline.table_files import open_table, write_table
-from pipeline.write_params import is_untouched, params_text
+from pipeline.tables.files import open_table, write_table
+from pipeline.tables.history import FILE
 
 SEED = 20130101
 BACKUP = ".bak"

@@ -22,11 +22,11 @@ from tqdm import tqdm
 from contracts.params import Params, ParamsError, load_params
 from contracts.schema import BASELINE, FeatureSchema
 from contracts.skops_model import frame_of
+from pipeline.evaluation.importance import permutation_importance
+from pipeline.evaluation.measures import measure
+from pipeline.evaluation.segments import worst_segments
 from pipeline.frames import DatasetError, labels, model_frame, read_prepared
-from pipeline.importance import permutation_importance
-from pipeline.measures import measure
 from pipeline.search import Chosen, answer_rows
-from pipeline.segments import worst_segments
 from pipeline.splits import backtest_folds
 from pipeline.train import fit, read_choice
 

@@ -13,9 +13,9 @@ from tqdm import tqdm
 from contracts.bundle import Bundle, BundleError, Model, load_bundle
 from contracts.params import Params, ParamsError, load_params
 from contracts.schema import FeatureSchema, SchemaError
-from pipeline.comparison import Comparison, IncomparableError, compare, find_champion
+from pipeline.evaluation.comparison import Comparison, IncomparableError, compare, find_champion
+from pipeline.evaluation.gate_rules import Evidence, Ruling, judge, verdict
 from pipeline.frames import DatasetError
-from pipeline.gate_rules import Evidence, Ruling, judge, verdict
 
 WARM_UP, CALLS = 20, 200
 

@@ -1,4 +1,4 @@
-"""Stage 1: take the rows before `data.until` from the source, unchanged."""
+"""Stage: take the rows before `data.until` from the source, unchanged."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ import pandas as pd
 from contracts.params import Data, ParamsError, load_params
 from pipeline import flights
 from pipeline.frames import DatasetError
-from pipeline.table import copy_history
+from pipeline.tables.history import copy_history
 
 # A fork adds its own adapter here: a function that reads a frame with the columns of params.yaml.
 # Larger tables come by pipeline/adopt.py as the source `table`, which is streamed instead.

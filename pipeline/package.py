@@ -20,9 +20,9 @@ from contracts.onnx_model import OnnxModel
 from contracts.params import Params, ParamsError, load_params
 from contracts.schema import GROUP, FeatureSchema
 from contracts.skops_model import load_model
-from pipeline.card_facts import CardFacts
+from pipeline.cards.facts import CardFacts
+from pipeline.cards.model_card import write_html_card, write_model_card
 from pipeline.frames import model_frame, read_prepared
-from pipeline.model_card import write_html_card, write_model_card
 from pipeline.onnx_export import ParityError, prove_parity, to_onnx
 from pipeline.search import answer_rows
 from pipeline.train import read_choice

@@ -1,4 +1,4 @@
-"""Stage 2: raw rows and outcome snapshots -> checked, typed, labelled rows in order of time."""
+"""Stage: raw rows and outcome snapshots -> checked, typed, labelled rows in order of time."""
 
 import argparse
 import json

@@ -24,11 +24,11 @@ from contracts.schema import SchemaError
 from contracts.settings import Settings
 from pipeline.cluster import ADDRESS, ClusterError
 from pipeline.frames import DatasetError
-from pipeline.score_cluster import score_on_cluster
-from pipeline.score_input import InputFile, count_rows, find_files, require_one_type
-from pipeline.score_parts import UNLOGGED, Parts, ScoreError, open_parts
-from pipeline.score_rows import Asked, Scored, require_own_name
-from pipeline.score_workers import Plan, last_chunk, score_here
+from pipeline.scoring.cluster import score_on_cluster
+from pipeline.scoring.input import InputFile, count_rows, find_files, require_one_type
+from pipeline.scoring.parts import UNLOGGED, Parts, ScoreError, open_parts
+from pipeline.scoring.rows import Asked, Scored, require_own_name
+from pipeline.scoring.workers import Plan, last_chunk, score_here
 
 BUNDLE = Path("build/bundle")
 ROWS_PER_CHUNK = 50_000
@@ -116,7 +116,7 @@ def _keep(
 def _open_log(cluster: str) -> Log:
     if cluster:
         raise ScoreError(f"--log is for runs on one machine; unset {ADDRESS}")
-    from pipeline.score_ledger import open_ledger, record  # only who logs needs a database
+    from pipeline.scoring.ledger import open_ledger, record  # only who logs needs a database
 
     engine = open_ledger(Settings().database_url)
     return lambda rows: record(engine, rows)

@@ -17,12 +17,12 @@ from contracts.params import Params, ParamsError, load_params
 from contracts.schema import FeatureSchema
 from pipeline.candidates import build_calibrated
 from pipeline.cluster import ClusterError
+from pipeline.evaluation.margins import choose_margin
+from pipeline.evaluation.thresholds import choose_threshold
 from pipeline.frames import DatasetError, labels, model_frame, read_prepared
-from pipeline.margins import choose_margin
 from pipeline.model_file import dump_model
 from pipeline.search import Chosen, Folds, answer_rows, search
 from pipeline.splits import holdout_rows, search_folds
-from pipeline.thresholds import choose_threshold
 
 DEFAULT_THRESHOLD = 0.5
 

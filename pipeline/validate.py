@@ -1,4 +1,4 @@
-"""Stage 2: check the rows that training may learn from, and show what they hold.
+"""Stage: check the rows that training may learn from, and show what they hold.
 
 A broken rule warns or stops the pipeline, as params.validation.rules says; both files are written
 in either case.
@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from contracts.params import ParamsError, load_params
-from pipeline.findings import counts, to_json
 from pipeline.frames import DatasetError
-from pipeline.inspection import Inspection, inspect_table
-from pipeline.profile_page import profile_page
+from pipeline.profiling.page import profile_page
+from pipeline.validation.findings import counts, to_json
+from pipeline.validation.inspection import Inspection, inspect_table
 
 
 def main() -> None:

@@ -62,7 +62,7 @@ def test_package_depends_on_all_that_its_manifest_names() -> None:
     sections = {section for stage in before for section in stage["params"]}
 
     assert named <= set(STAGES["package"]["deps"])
-    assert sections <= set(STAGES["package"]["params"])
+    assert {str(name).split(".")[0] for name in sections} <= set(STAGES["package"]["params"])
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -73,7 +73,7 @@ def test_stage_lists_every_section_of_params_it_reads(stage: str) -> None:
         read |= set(re.findall(r"\bparams\.([a-z]+)\b", source))
     read &= set(Params.model_fields)
 
-    assert read <= set(STAGES[stage]["params"])
+    assert read <= {str(name).split(".")[0] for name in STAGES[stage]["params"]}
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -9,9 +9,9 @@ import pandas as pd
 
 from contracts.params import Params, load_params
 from pipeline.adopt import adopt
-from pipeline.infer import Findings, Wish
+from pipeline.adoption.infer import Findings, Wish
 from pipeline.prepare import prepare
-from pipeline.table import copy_history
+from pipeline.tables.history import copy_history
 
 TODAY = date(2026, 5, 4)
 ROWS = 300

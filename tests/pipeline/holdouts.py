@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from contracts.bundle import save_bundle
 from contracts.params import Params
 from contracts.schema import ANSWER, BASELINE, GROUP, Feature, FeatureSchema, Target
-from pipeline.measures import measure
+from pipeline.evaluation.measures import measure
 
 TARGETS = {
     "binary": Target("late", (0, 1), 0.4),

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
-from pipeline.adopt_report import report
+from pipeline.adoption.report import report
 from tests.pipeline.adoption import ROWS, TODAY, adopt_frame, columns, spread
 
 HOSTILE = [
@@ -281,7 +281,7 @@ def test_adoption_is_the_same_every_time(tmp_path: Path) -> None:
 def test_what_the_sample_does_not_show_is_seen_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.infer_columns.SAMPLE_ROWS", 50)
+    monkeypatch.setattr("pipeline.adoption.infer_columns.SAMPLE_ROWS", 50)
     whole, mark, gap, word = ([1, 2, 3] * 100 for _ in range(4))
     frame = columns(whole=whole, mark=mark, gap=gap, word=spread("yes", "no")).astype(object)
     frame.loc[7, ["whole", "mark", "gap", "word"]] = [2.5, "n/a", None, "perhaps"]

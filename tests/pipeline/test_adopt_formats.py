@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.frames import DatasetError
-from pipeline.table_files import open_table, write_table
+from pipeline.tables.files import open_table, write_table
 from tests.pipeline.adoption import adopt_file, columns, spread
 
 Write = Callable[[pd.DataFrame, Path], str]

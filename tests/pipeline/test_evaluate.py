@@ -8,8 +8,8 @@ from contracts.params import Params, Task
 from contracts.schema import GROUP, FeatureSchema
 from pipeline.describe import infer_schema
 from pipeline.evaluate import backtest, calibration_points, roc_points
+from pipeline.evaluation.measures import measure
 from pipeline.frames import DatasetError
-from pipeline.measures import measure
 from pipeline.prepare import prepare
 from pipeline.search import Chosen, choose_draw
 from pipeline.splits import backtest_folds, holdout_rows, search_folds

@@ -16,10 +16,10 @@ import yaml
 from contracts.bundle import load_bundle
 from contracts.params import Gates, ParamsError
 from contracts.schema import ANSWER
-from pipeline.comparison import IncomparableError, compare, find_champion, summarise
+from pipeline.evaluation.comparison import IncomparableError, compare, find_champion, summarise
+from pipeline.evaluation.gate_rules import Evidence, Ruling, judge, verdict
 from pipeline.frames import DatasetError
 from pipeline.gate import gather, measure_latency
-from pipeline.gate_rules import Evidence, Ruling, judge, verdict
 from tests.pipeline.holdouts import TARGETS, make_bundle, make_holdout, make_params, make_schema
 
 TASKS = list(TARGETS)

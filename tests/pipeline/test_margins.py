@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from pipeline.evaluation.margins import choose_margin
 from pipeline.frames import DatasetError
-from pipeline.margins import choose_margin
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9, 0.95])

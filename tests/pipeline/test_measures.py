@@ -9,11 +9,11 @@ from sklearn import metrics as sk
 
 from contracts.params import Cost
 from contracts.schema import ANSWER, BASELINE
-from pipeline.bootstrap import bootstrap, sample_rows
+from pipeline.evaluation.bootstrap import bootstrap, sample_rows
+from pipeline.evaluation.measures import measure
+from pipeline.evaluation.thresholds import GRID, choose_threshold
+from pipeline.evaluation.weighted import calibration_error
 from pipeline.frames import DatasetError
-from pipeline.measures import measure
-from pipeline.thresholds import GRID, choose_threshold
-from pipeline.weighted import calibration_error
 from tests.pipeline.holdouts import TARGETS, make_holdout, make_params, make_schema, with_groups
 
 TASKS = list(TARGETS)

@@ -11,12 +11,12 @@ import pytest
 
 from contracts.params import Cost
 from contracts.schema import ANSWER, BASELINE
-from pipeline.card_document import escape_markdown
-from pipeline.card_facts import CardFacts
-from pipeline.charts import new_chart, to_svg
-from pipeline.measures import measure
-from pipeline.model_card import write_html_card, write_model_card
-from pipeline.segments import worst_segments
+from pipeline.cards.charts import new_chart, to_svg
+from pipeline.cards.document import escape_markdown
+from pipeline.cards.facts import CardFacts
+from pipeline.cards.model_card import write_html_card, write_model_card
+from pipeline.evaluation.measures import measure
+from pipeline.evaluation.segments import worst_segments
 from tests.pipeline.holdouts import TARGETS, make_holdout, make_params, make_schema
 
 TASKS = list(TARGETS)

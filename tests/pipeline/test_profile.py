@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
-from pipeline.inspection import Inspection, inspect_table
-from pipeline.profile_page import profile_page
+from pipeline.profiling.page import profile_page
+from pipeline.validation.inspection import Inspection, inspect_table
 from tests.pipeline.tables_on_disk import make_params, make_project, make_table
 
 TASKS = ["binary", "multiclass", "regression"]

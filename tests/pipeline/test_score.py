@@ -20,7 +20,7 @@ from contracts.params import Task
 from contracts.tables import predictions
 from pipeline import score
 from pipeline.columns import parse_column
-from pipeline.score_ledger import record
+from pipeline.scoring.ledger import record
 from tests.pipeline.score_bundles import make_bundle, make_table
 
 ROWS = 1000

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from contracts.schema import Feature, FeatureSchema
-from pipeline.cells import half_widths, measure_cells
-from pipeline.importance import permutation_importance
-from pipeline.segments import COLUMNS, rank_segments, slice_features, worst_segments
-from pipeline.slices import slice_feature
+from pipeline.evaluation.cells import half_widths, measure_cells
+from pipeline.evaluation.importance import permutation_importance
+from pipeline.evaluation.segments import COLUMNS, rank_segments, slice_features, worst_segments
+from pipeline.evaluation.slices import slice_feature
 from tests.pipeline.holdouts import TARGETS, make_holdout, make_params, make_schema, with_groups
 
 

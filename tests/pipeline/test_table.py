@@ -10,7 +10,7 @@ import pytest
 
 from contracts.params import Data, ParamsError
 from pipeline.frames import DatasetError
-from pipeline.table import copy_history
+from pipeline.tables.history import copy_history
 
 AT = ["01/02/2021", "2021-02-05T10:00:00+02:00", "", None, "06/02/2021"]
 

@@ -12,8 +12,8 @@ import pytest
 
 from contracts.params import ParamsError, load_params
 from pipeline import validate
-from pipeline.findings import Finding
-from pipeline.inspection import inspect_table
+from pipeline.validation.findings import Finding
+from pipeline.validation.inspection import inspect_table
 from tests.pipeline.tables_on_disk import Project, make_params, make_project, make_table
 
 TASKS = ["binary", "multiclass", "regression"]
