@@ -112,6 +112,7 @@ def test_only_the_shifted_column_has_drifted(
     assert findings["share"] == pytest.approx(1 / 17)
 
 
+@pytest.mark.slow
 def test_unusable_columns_are_reported_not_fatal(
     reference: pd.DataFrame, world: World, tmp_path: Path
 ) -> None:
@@ -129,6 +130,7 @@ def test_unusable_columns_are_reported_not_fatal(
     assert findings["share"] == pytest.approx(3 / 17)
 
 
+@pytest.mark.slow
 def test_text_from_requests_is_escaped_in_the_report(
     reference: pd.DataFrame, world: World, tmp_path: Path
 ) -> None:

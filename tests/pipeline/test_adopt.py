@@ -217,6 +217,7 @@ def test_task_that_is_asked_for_is_taken(tmp_path: Path) -> None:
     assert adopt_frame(frame, tmp_path, {"task": "regression"})[0].data.task == "regression"
 
 
+@pytest.mark.slow
 def test_500_columns_are_adopted(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     frame = pd.DataFrame(random.normal(size=(60, 500)), columns=[f"c{i}" for i in range(500)])

@@ -80,6 +80,7 @@ def _project(directory: Path) -> None:
         subprocess.run(command, cwd=directory, check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_command_adopts_keeps_edits_and_explains(tmp_path: Path) -> None:
     _project(tmp_path)
     params, backup = tmp_path / "params.yaml", tmp_path / "params.yaml.bak"

@@ -130,6 +130,7 @@ def test_rows_of_one_group_stay_together() -> None:
     assert not set(groups[held]) & set(groups[~held])
 
 
+@pytest.mark.slow
 def test_halving_judges_its_last_draws_on_all_rows() -> None:
     params = make_params("binary")
     halving = {"strategy": "halving", "iterations": 6}

@@ -245,6 +245,7 @@ def _run_stage(place: Place, **gates: Any) -> tuple[subprocess.CompletedProcess[
     return run, written.read_bytes() if written.exists() else b""
 
 
+@pytest.mark.slow
 def test_stage_writes_its_verdict_and_fails_with_each_reason(place: Place) -> None:
     _make(place, "binary", champion=False)
     asked = {"metrics": {"skill": {"min": 0.99}}, "champion_loss": 0.01, "latency_ms": 500}

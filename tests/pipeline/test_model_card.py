@@ -92,6 +92,7 @@ def _check_tables(card: str) -> None:
         assert len({row.count("|") for row in rows}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_card_has_every_section_and_repeats(task: str) -> None:
     cards = [(write_model_card(make_facts(task)), write_html_card(make_facts(task)))

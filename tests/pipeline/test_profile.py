@@ -76,6 +76,7 @@ def test_page_is_whole_and_escaped_for_each_task(tmp_path: Path, task: str) -> N
     assert reader.tags.count("svg") == 6
 
 
+@pytest.mark.slow
 def test_page_is_the_same_twice(tmp_path: Path) -> None:
     table = make_table()
 

@@ -159,6 +159,7 @@ def test_a_bundle_without_onnx_is_answered_by_scikit_learn(
     np.testing.assert_allclose(answers["probability"], wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_processes_answer_the_same(table: pd.DataFrame, tmp_path: Path, run: Run) -> None:
     table.to_csv(tmp_path / "table.csv", index=False)
     run(tmp_path / "table.csv", tmp_path / "one.csv", "--rows-per-chunk", "100")

@@ -20,7 +20,7 @@ with warnings.catch_warnings():
 
 ROOT = Path(__file__).parents[2]
 # What MLflow's store says of its own libraries, when it is read back here.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HOSTILE = 'größe "☃" / (x)'
 

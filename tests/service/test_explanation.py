@@ -110,6 +110,7 @@ def test_many_features_are_permuted_the_same_way_each_time(
     assert total == pytest.approx(first["value"], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_hundreds_of_features_are_explained(tmp_path: Path) -> None:
     bundle = make_task_bundle(tmp_path, "regression", extra=300)
     found = explain(prepare_version(bundle), ROW, 1.0, "an id")
