@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats run test test-slow check format replay bench-serve bench-score lock clean
+.PHONY: help setup setup-formats run test test-slow check format replay bench-serve bench-score bench-large lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ bench-serve: setup ## /predict against a bare ASGI echo of the same run
 
 bench-score: setup ## batch scoring against plain pandas and scikit-learn of the same run
 	$(BIN)/python -m benchmarks.score
+
+bench-large: setup ## memory and time of each stage on 5 million rows
+	$(BIN)/python -m benchmarks.large_table
 
 lock: setup ## compile requirements/*.in into hashed locks
 	$(LOCK) requirements/dev.in -o requirements/dev.txt

@@ -52,6 +52,12 @@ def make_rows(rows: int, rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def make_answers(table: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
+    """int (n,): 0 or 1, as three of the columns and chance have it."""
+    signal = table["number 0"].fillna(0) + (table["text 0"] < "category 2") + table["count 0"] / 50
+    return (signal + rng.normal(size=len(table)) > 1).to_numpy().astype(int)
+
+
 def write_table(path: Path, rows: int, rng: np.random.Generator) -> None:
     """A Parquet file of `rows` rows, made in groups, so that any size fits."""
     groups = [min(GROUP_ROWS, rows - start) for start in range(0, rows, GROUP_ROWS)]
@@ -66,8 +72,7 @@ def make_bundle(directory: Path, rng: np.random.Generator) -> None:
     """Gradient boosting of 100 trees on one-hot texts, saved as a bundle."""
     schema = make_schema()
     table = make_rows(TRAINING_ROWS, rng)
-    signal = table["number 0"].fillna(0) + (table["text 0"] < "category 2") + table["count 0"] / 50
-    target = (signal + rng.normal(size=len(table)) > signal.mean()).astype(int)
+    target = make_answers(table, rng)
     typed = table.assign(moment=table["moment"].dt.tz_localize("UTC"))
     frame = frame_of(*schema.to_matrices(typed), schema)
     model = _pipeline(schema).fit(frame, target)

@@ -1,11 +1,15 @@
 """The same commit gives the same bundle, byte for byte, and nothing runs twice for nothing."""
 
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from contracts.bundle import load_bundle
-from tests.end_to_end.conftest import clone, run_in
+from tests.end_to_end.conftest import clone, environment, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +36,7 @@ def test_metrics_and_plots_are_shown(trained_clone: Path) -> None:
     assert "roc_auc" in run_in(trained_clone, "dvc", "metrics", "show")
     run_in(trained_clone, "dvc", "plots", "show", "-o", "plots")
     page = (trained_clone / "plots" / "index.html").read_text()
-    assert "ROC on the held-out days" in page
+    assert "ROC on held-out rows" in page
 
 
 def test_readme_states_the_measured_quality(trained_clone: Path) -> None:
@@ -41,3 +45,36 @@ def test_readme_states_the_measured_quality(trained_clone: Path) -> None:
 
     for name in ("roc_auc", "log_loss", "baseline_log_loss", "brier"):
         assert f"{metrics[name]:.4f}" in readme, name
+
+
+def test_another_parameter_of_a_candidate_reruns_only_what_depends_on_it(
+    trained_clone: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(trained_clone, other, symlinks=True)
+    params = other / "params.yaml"
+    params.write_text(params.read_text().replace("C: [0.01, 0.1, 1.0, 10.0]", "C: [0.02]"))
+
+    changed = json.loads(run_in(other, "dvc", "status", "--json"))
+
+    assert set(changed) == {"train", "evaluate", "package"}
+    difference = run_in(other, "dvc", "params", "diff")
+    assert "train.candidates.logistic_regression.C" in difference
+
+
+def test_failed_gate_fails_the_last_stage_and_registers_nothing(
+    trained_clone: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(trained_clone, other, symlinks=True)
+    params = other / "params.yaml"
+    params.write_text(params.read_text().replace("roc_auc: {min: 0.65}", "roc_auc: {min: 0.99}"))
+
+    run = subprocess.run(
+        [sys.executable, "-m", "deploy.local"], cwd=other, env=environment(), timeout=300,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert run.returncode == 1
+    assert "roc_auc is 0.713686, asked for is at least 0.99" in run.stderr
+    assert not (other / "var" / "bundles").exists()

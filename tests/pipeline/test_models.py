@@ -123,6 +123,23 @@ def test_every_candidate_answers_every_task_the_same_in_onnx_and_skops(
     )
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "candidate", "calibration"), CASES)
+def test_onnx_flips_no_class_in_a_hundred_thousand_rows(
+    task: Task, candidate: str, calibration: str
+) -> None:
+    params = make_params(task)
+    frame, _ = prepare([make_table(task, 100_000)], params)
+    schema = infer_schema(frame, params)
+    recipe = Chosen(candidate, CANDIDATES[candidate], 0.0, calibration)
+    model = fit(recipe, frame.head(5000), schema, params)
+
+    onnx = OnnxModel(to_onnx(model, schema), schema)
+
+    # It also asks hostile variants of the first 1,000 rows, and raises where a class flips.
+    assert prove_parity(model, onnx, frame, 1e-5, np.random.default_rng(0)) < 1e-5
+
+
 def test_model_that_onnx_cannot_hold_is_served_from_skops_and_says_why() -> None:
     params = make_params("binary")
     frame, _ = prepare([make_table("binary", 1200)], params)
