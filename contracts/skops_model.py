@@ -60,6 +60,8 @@ class SkopsModel:
 
     def answers(self, numeric: Any, text: Any) -> NDArray[np.float32]:
         """float32 (n, outputs), as OnnxModel.answers."""
+        if not len(numeric):  # scikit-learn refuses to answer nothing
+            return np.empty((0, len(self.schema.target.outputs)), np.float32)
         return answer(self.pipeline, frame_of(numeric, text, self.schema), self.schema)
 
     def answers_of(self, columns: Any) -> NDArray[np.float32]:

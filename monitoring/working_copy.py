@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-CAUSE = re.compile(r"[A-Za-z_.]+(Error|Exception): ")
+# What a stage says in one line, or the last line of a traceback.
+CAUSE = re.compile(
+    r"(ingest|validate|prepare|train|evaluate|package|gate): |[A-Za-z_.]+(Error|Exception): "
+)
 POLL_SECONDS = 0.1
 AUTHOR = ["-c", "user.name=Perennial", "-c", "user.email=retrain@perennial.invalid"]
 

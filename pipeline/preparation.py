@@ -42,7 +42,7 @@ def prepare_for_linear(schema: FeatureSchema, train: Train) -> ColumnTransformer
     if schema.target.task == "multiclass":  # a target encoding of many classes does not convert
         branches.append(("many categories", _one_hot(train), many))
     else:
-        encode = make_pipeline(_target_encoder(train), StandardScaler())
+        encode = make_pipeline(_target_encoder(schema, train), StandardScaler())
         branches.append(("many categories", encode, many))
     return _columns(branches)
 
@@ -106,15 +106,17 @@ def _one_hot(train: Train) -> Pipeline:
     return make_pipeline(group, OneHotEncoder(handle_unknown="ignore", sparse_output=False))
 
 
-def _target_encoder(train: Train) -> TargetEncoder:
+def _target_encoder(schema: FeatureSchema, train: Train) -> TargetEncoder:
     folds = KFold(TARGET_ENCODER_FOLDS, shuffle=True, random_state=train.seed)
-    return TargetEncoder(cv=folds)
+    # Said, not guessed: whole numbers of a regression would count as classes.
+    kind = "continuous" if schema.target.task == "regression" else "binary"
+    return TargetEncoder(cv=folds, target_type=kind)
 
 
 def _encode_for_trees(schema: FeatureSchema, train: Train) -> Any:
     """By target, which shrinks rare categories to the mean; by number where that cannot convert."""
     if schema.target.task != "multiclass":
-        return _target_encoder(train)
+        return _target_encoder(schema, train)
     return _by_number(train)
 
 

@@ -74,7 +74,16 @@ def describe(feature: Feature) -> str:
 def make_column(feature: Feature) -> Column:
     """The rules of one feature."""
     slot, make_check = _RULES[feature.kind]
-    return Column(feature.name, slot, make_check(feature), describe(feature))
+    check = _with_marks(feature, make_check(feature))
+    return Column(feature.name, slot, check, describe(feature))
+
+
+def _with_marks(feature: Feature, check: Callable[[object], Any]) -> Callable[[object], Any]:
+    """Texts that mark what is missing in the team's table mean the same in a request."""
+    marks = frozenset(feature.missing)
+    if not (marks and feature.nullable):
+        return check
+    return lambda value: None if isinstance(value, str) and value in marks else check(value)
 
 
 def _boolean_check(feature: Feature) -> Callable[[object], bool | None]:

@@ -60,17 +60,18 @@ def write_shop(path: Path) -> None:
 
 
 def write_sensors(path: Path) -> None:
-    """JSON lines: mixed types, missing keys, ten thousand stations, a class of two rows."""
+    """JSON lines: mixed types, missing keys, two thousand stations, a class of two rows."""
     random = np.random.default_rng(2)
-    rows = 1500
+    rows = 4000
     heat = random.normal(20, 8, rows)
     state = np.where(heat < 15, "cold", np.where(heat < 25, "fine", "hot")).astype(object)
     state[[10, 20]] = "broken"
     table = pd.DataFrame(
         {
             "lambda": heat + random.normal(0, 2, rows),
-            "station.id": [f"station {i}" for i in random.integers(0, 10_000, rows)],
+            "station.id": [f"station {i}" for i in random.integers(0, 2000, rows)],
             "mode": random.choice([1, "auto", 2.5, None], rows),
+            "level": random.choice([3, 4.5, "n/a"], rows, p=[0.5, 0.4, 0.1]),
             "seen at": pd.Timestamp("2024-02-28", tz="UTC")
             + pd.to_timedelta(random.integers(0, 10**7, rows), "s"),
             "ok": random.choice([True, False, None], rows),
@@ -119,7 +120,7 @@ CASES = {
         write_sensors,
         ("--target", "état"),
         "multiclass",
-        {"lambda": 38, "station.id": "station 1", "mode": "auto", "ok": True,
+        {"lambda": 38, "station.id": "station 1", "mode": "auto", "level": "n/a", "ok": True,
          "seen at": "2024-03-01T12:00:00"},
         "hot",
         suffix=".jsonl",

@@ -18,6 +18,8 @@ from tests.end_to_end.conftest import clone, run_in
 from tests.end_to_end.tables import CASES, Case
 
 pytestmark = pytest.mark.slow
+# One outcome is learned from, and too little to judge by.
+RETRAINED = {"sensors": "not enough to judge", "houses": "not enough to judge"}
 
 
 def _adopt_and_train(case: Case, directory: Path) -> Path:
@@ -68,15 +70,14 @@ def test_table_is_adopted_trained_served_and_retrained(name: str, tmp_path: Path
         sum_of = sum(each["contribution"] for each in explained["features"])
         assert explained["base_value"] + sum_of == pytest.approx(explained["value"], rel=1e-4)
 
-    if name in ("shop", "houses"):
+    if name in RETRAINED:
         engine = make_engine(settings.database_url)
         outcome = run_retrain(
             engine, settings, load_params(settings.params_file), lambda: datetime.now(UTC),
             reason="a test",
         )  # fmt: skip
         engine.dispose()
-        assert outcome.state == "rejected", outcome.reason
-        assert "not enough to judge" in outcome.reason
+        assert (outcome.state, RETRAINED[name] in outcome.reason) == ("rejected", True), outcome
 
 
 def _documented_row(client: TestClient) -> Any:

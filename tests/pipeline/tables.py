@@ -43,7 +43,7 @@ def make_table(task: Task, rows: int = 3000, seed: int = 0) -> pd.DataFrame:
 
 def _answers(task: Task, signal: np.ndarray) -> np.ndarray:
     if task == "regression":
-        return signal * 10 + 1000
+        return np.round(signal * 10 + 1000)  # whole numbers are no classes
     if task == "binary":
         return (signal > 1).astype(int)
     return np.array(CLASSES[task], dtype=object)[np.digitize(signal, [0, 2])]
