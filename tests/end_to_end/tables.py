@@ -69,7 +69,7 @@ def write_sensors(path: Path) -> None:
     table = pd.DataFrame(
         {
             "lambda": heat + random.normal(0, 2, rows),
-            "station.id": [f"station {i}" for i in random.integers(0, 2000, rows)],
+            "station.name": [f"station {i}" for i in random.integers(0, 2000, rows)],
             "mode": random.choice([1, "auto", 2.5, None], rows),
             "level": random.choice([3, 4.5, "n/a"], rows, p=[0.5, 0.4, 0.1]),
             "seen at": pd.Timestamp("2024-02-28", tz="UTC")
@@ -120,7 +120,7 @@ CASES = {
         write_sensors,
         ("--target", "état"),
         "multiclass",
-        {"lambda": 38, "station.id": "station 1", "mode": "auto", "level": "n/a", "ok": True,
+        {"lambda": 38, "station.name": "station 1", "mode": "auto", "level": "n/a", "ok": True,
          "seen at": "2024-03-01T12:00:00"},
         "hot",
         suffix=".jsonl",
