@@ -9,12 +9,14 @@ from pipeline.adoption.infer import Findings
 
 SMALL = 200
 LARGE = 100_000
+MOST_LEARNED = 1_000_000  # one-hot columns of 5 million rows took 12 GB; measured
 LEAST_CALIBRATED = 50
 
 
 @dataclass(frozen=True)
 class Sizes:
     min_rows: int
+    max_rows: int
     calibration: list[str]
     iterations: int
     search_folds: int
@@ -32,6 +34,7 @@ def sizes(findings: Findings) -> Sizes:
     calibrated = bool(answer.counts) and min(answer.counts) >= LEAST_CALIBRATED
     return Sizes(
         min_rows=int(np.clip(answer.rows // 2, 40, 1000)),
+        max_rows=MOST_LEARNED,
         calibration=["none", "sigmoid"] if calibrated else ["none"],
         iterations=3 if small else 6,
         search_folds=3,

@@ -39,6 +39,7 @@ validation:                  # pipeline/validate.py; a rule may be off, warn or 
 
 train:
   seed: 20130101
+  {max_rows:<27}# of the final fit: memory; null = all
   calibration: {calibration}
   calibration_folds: 3
   max_one_hot: 50            # more categories are target encoded, or their rare ones grouped
@@ -47,7 +48,7 @@ train:
     strategy: random
     {iterations:<25}# random draws per candidate
     folds: {search_folds}
-    max_rows: 60000          # the search sees at most so many rows; the final fit sees all
+    max_rows: 60000          # the search sees at most so many rows
     scoring: {scoring}
     prefer: simplest         # unless another candidate is better by a standard error
   candidates:
@@ -104,6 +105,7 @@ def params_text(findings: Findings) -> str:
         features="\n".join(_feature(column) for column in findings.features),
         left_out=_left_out(findings.left_out),
         max_duplicates=f"max_duplicates: {_tolerated(findings.duplicates)}",
+        max_rows=f"max_rows: {chosen.max_rows}",
         calibration=_flow(chosen.calibration), iterations=f"iterations: {chosen.iterations}",
         search_folds=chosen.search_folds, scoring=chosen.scoring, candidates=candidates,
         holdout_days=f"holdout_days: {days}", folds=chosen.folds, bootstrap=chosen.bootstrap,
