@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,12 @@ from contracts.schema import GROUP, FeatureSchema
 from contracts.skops_model import load_model
 from pipeline.cards.facts import CardFacts
 from pipeline.cards.model_card import write_html_card, write_model_card
+from pipeline.evaluation.comparison import (
+    IncomparableError,
+    compare,
+    find_champion,
+    summarise,
+)
 from pipeline.frames import model_frame, read_prepared
 from pipeline.onnx_export import ParityError, prove_parity, to_onnx
 from pipeline.search import answer_rows
@@ -29,7 +35,7 @@ from pipeline.train import read_choice
 
 INPUTS = [
     "prepared", "schema", "model", "chosen", "search", "holdout", "metrics", "segments",
-    "importance", "findings",
+    "importance", "findings", "champion",
 ]  # fmt: skip
 LIBRARIES = [
     "numpy",
@@ -128,19 +134,21 @@ def _assemble(
     reference = sample_reference(frame, model, schema, params)
     tick()
     origin = describe_origin(frame, paths.prepared.read_bytes(), params, paths.lock)
+    holdout = pd.read_parquet(paths.holdout)
     facts = CardFacts(
         schema=schema,
         params=params,
         chosen=asdict(choice.recipe),
         metrics=json.loads(paths.metrics.read_bytes()),
         origin=origin,
-        holdout=pd.read_parquet(paths.holdout),
+        holdout=holdout,
         segments=pd.read_csv(paths.segments),
         importance=pd.read_csv(paths.importance),
         search=_read_search(paths.search),
         parity=serving.parity,
         skops_reason=serving.reason or "",
         findings=_read_findings(paths.findings),
+        champion=_compare(paths.champion, holdout, schema, params),
     )
     files = {
         "schema.json": schema.to_json().encode(),
@@ -151,6 +159,18 @@ def _assemble(
         "model_card.html": write_html_card(facts).encode(),
     }
     return files | ({ONNX: serving.onnx} if serving.onnx else {}), origin
+
+
+def _compare(
+    directory: Path, holdout: pd.DataFrame, schema: FeatureSchema, params: Params
+) -> Mapping[str, Any] | None:
+    """For the card; None where there is no champion that could answer fairly."""
+    champion = find_champion(directory)
+    try:
+        found = compare(holdout, schema, champion, params.data)
+    except IncomparableError:
+        return None
+    return summarise(found, schema, champion.schema if champion else schema)
 
 
 def _read_findings(path: Path) -> list[dict[str, Any]]:
