@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks import large_table, score
 from benchmarks.replay import judge
 from benchmarks.replay_page import draw, header, rows
 from benchmarks.results import RESULTS
@@ -17,7 +18,9 @@ from benchmarks.serve import as_table
 
 PICTURE = Path("docs/replay.png")
 DOCUMENTS = [Path("README.md"), Path("docs/benchmarks.md")]
-BLOCK = re.compile(r"(<!-- (bench-serve|replay) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(
+    r"(<!-- (bench-serve|replay|score|large_table) -->\n).*?(<!-- end -->)", re.DOTALL
+)
 
 
 def replay_table(figures: dict[str, Any]) -> str:
@@ -39,7 +42,12 @@ def serve_table(figures: dict[str, Any]) -> str:
 
 def fill(text: str) -> str:
     """The document with every block whose figures exist made anew."""
-    makers = {"bench-serve": serve_table, "replay": replay_table}
+    makers = {
+        "bench-serve": serve_table,
+        "replay": replay_table,
+        "score": lambda figures: score.as_table(figures["systems"]),
+        "large_table": lambda figures: large_table.as_table(figures["stages"]),
+    }
 
     def replace(match: "re.Match[str]") -> str:
         path = RESULTS / f"{match[2]}.json"
