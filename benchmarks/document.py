@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks import large_table, score
+from benchmarks import score
+from benchmarks.large_table import as_table as stages_table
 from benchmarks.replay import judge
 from benchmarks.replay_page import draw, header, rows
 from benchmarks.results import RESULTS
@@ -40,13 +41,21 @@ def serve_table(figures: dict[str, Any]) -> str:
     )
 
 
+def score_table(figures: dict[str, Any]) -> str:
+    return score.as_table(figures["systems"])
+
+
+def large_table(figures: dict[str, Any]) -> str:
+    return stages_table(figures["stages"])
+
+
 def fill(text: str) -> str:
     """The document with every block whose figures exist made anew."""
     makers = {
         "bench-serve": serve_table,
         "replay": replay_table,
-        "score": lambda figures: score.as_table(figures["systems"]),
-        "large_table": lambda figures: large_table.as_table(figures["stages"]),
+        "score": score_table,
+        "large_table": large_table,
     }
 
     def replace(match: "re.Match[str]") -> str:
