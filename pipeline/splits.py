@@ -57,7 +57,11 @@ def backtest_folds(
         yield from _rolling(frame[schema.timestamp], params.evaluate)
         return
     everything = np.arange(len(frame))
-    for _, judged in _shuffled(frame.iloc[held], schema, params, params.evaluate.folds):
+    asked = frame.iloc[held]
+    folds = params.evaluate.folds
+    if params.data.split == "stratified":  # a rare class may have few held-out rows
+        folds = max(2, min(folds, int(np.bincount(labels(asked, schema)).min())))
+    for _, judged in _shuffled(asked, schema, params, folds):
         yield np.setdiff1d(everything, held[judged]), held[judged]
 
 

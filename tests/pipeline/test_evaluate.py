@@ -115,6 +115,23 @@ def test_every_task_is_learned_and_judged_without_a_clock(task: Task) -> None:
     )
 
 
+def test_a_rare_class_is_judged_in_fewer_folds() -> None:
+    table = make_table("multiclass", 400)
+    common = table[table["target"] != "high"]
+    rare = table[table["target"] == "high"].head(10)
+    params = make_params("multiclass")
+    evaluate = params.evaluate.model_copy(update={"folds": 5})
+    params = params.model_copy(update={"evaluate": evaluate})
+    frame, _ = prepare([pd.concat([common, rare])], params)
+    schema = infer_schema(frame, params)
+
+    folds = list(backtest_folds(frame, schema, params))
+
+    held = np.flatnonzero(holdout_rows(frame, schema, params))
+    assert len(folds) in (2, 3)  # of ten rows, two or three are held out
+    assert sorted(np.concatenate([judged for _, judged in folds])) == held.tolist()
+
+
 def test_rows_of_one_group_stay_together() -> None:
     table = make_table("binary", 600).assign(customer=np.arange(600) // 4)
     data = make_params("binary").data.model_copy(update={"split": "grouped", "id": "customer"})
