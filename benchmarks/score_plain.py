@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from contracts.bundle import load_bundle
-from contracts.skops_model import frame_of, load_model
+from contracts.model_frame import frame_of
+from contracts.skops_model import load_model
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from contracts.bundle import REQUIRED, save_bundle
+from contracts.model_frame import frame_of
 from contracts.schema import Feature, FeatureSchema, Target
-from contracts.skops_model import frame_of
 
 NUMBERS, TEXTS = 12, 4
 CATEGORIES = [f"category {i}" for i in range(20)]

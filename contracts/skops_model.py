@@ -6,10 +6,10 @@ The only module among the contracts that needs scikit-learn; imported only by wh
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import skops.io
 from numpy.typing import NDArray
 
+from contracts.model_frame import frame_of
 from contracts.schema import FeatureSchema
 
 # Everything that our candidates contain beyond what skops trusts by itself.
@@ -37,13 +37,6 @@ def load_model(content: bytes) -> Any:
         skops.io.exceptions.UntrustedTypesFoundException: it holds a type that is not TRUSTED.
     """
     return skops.io.loads(content, trusted=TRUSTED)
-
-
-def frame_of(numeric: NDArray[np.float32], text: NDArray[np.object_], schema: FeatureSchema) -> Any:
-    """The matrices side by side as a scikit-learn model takes them: float32 columns, then text."""
-    numbers = pd.DataFrame(numeric, columns=schema.matrix_columns)
-    words = pd.DataFrame(text, columns=schema.categorical, dtype=object)
-    return pd.concat([numbers, words], axis=1)
 
 
 class SkopsModel:

@@ -19,9 +19,9 @@ from sklearn.metrics import roc_curve
 from sklearn.pipeline import Pipeline
 from tqdm import tqdm
 
+from contracts.model_frame import frame_of
 from contracts.params import Params, ParamsError, load_params
 from contracts.schema import BASELINE, FeatureSchema
-from contracts.skops_model import frame_of
 from pipeline.evaluation.importance import permutation_importance
 from pipeline.evaluation.measures import measure
 from pipeline.evaluation.segments import worst_segments

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from contracts.model_frame import frame_of
 from contracts.schema import FeatureSchema
-from contracts.skops_model import frame_of
 
 
 class DatasetError(ValueError):

@@ -17,9 +17,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from contracts.bundle import Bundle, load_bundle, save_bundle
+from contracts.model_frame import frame_of
 from contracts.params import Kind, Task
 from contracts.schema import EVENT_TIME, Feature, FeatureSchema, Target
-from contracts.skops_model import frame_of
 
 KINDS: dict[str, Kind] = {
     "index": "integer",

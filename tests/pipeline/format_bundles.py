@@ -31,9 +31,9 @@ from sklearn.preprocessing import (
 from threadpoolctl import threadpool_limits
 
 from contracts.bundle import save_bundle
+from contracts.model_frame import frame_of
 from contracts.params import Task
 from contracts.schema import Feature, FeatureSchema, Target
-from contracts.skops_model import frame_of
 from contracts.transformers import DateParts, RareGrouper
 
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")

@@ -15,9 +15,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from contracts.bundle import REQUIRED, save_bundle
+from contracts.model_frame import frame_of
 from contracts.params import Task
 from contracts.schema import Feature, FeatureSchema, Target
-from contracts.skops_model import frame_of
 
 CLASSES: dict[Task, tuple[int | str, ...]] = {
     "binary": (0, 1),

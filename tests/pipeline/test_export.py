@@ -15,9 +15,10 @@ import pytest
 from sklearn.preprocessing import QuantileTransformer
 
 from contracts.bundle import Bundle, load_bundle
+from contracts.model_frame import frame_of
 from contracts.onnx_model import OnnxModel
 from contracts.params import Task
-from contracts.skops_model import SkopsModel, answer, frame_of
+from contracts.skops_model import SkopsModel, answer
 from pipeline.export import export
 from pipeline.formats import FormatError
 from pipeline.formats.core import round_down
