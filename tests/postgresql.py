@@ -28,7 +28,8 @@ def temporary_postgresql() -> Iterator[str]:
 
 
 def _serve(tools: Path, directory: Path) -> Iterator[str]:
-    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    # Where root's PATH lacks the administrator's folders.
+    as_user = ["/usr/sbin/runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     if as_user:
         shutil.chown(directory, "postgres")
     port, data = free_port(), directory / "data"
