@@ -40,19 +40,24 @@ class LedgerUnavailableError(RuntimeError):
         super().__init__("the ledger cannot be written; nothing was recorded, try again")
 
 
-class Answer(Struct, frozen=True, omit_defaults=True):
+class Answer(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What a request gets back, one entry a row; see predictor.Reading."""
 
     prediction: list[Prediction]
-    prediction_id: list[str]
-    model_version: str
     probability: list[float] | list[list[float]] | None = None
     interval: list[list[float]] | None = None
+    prediction_id: list[str]
+    model_version: str
 
 
 def _answer(reading: Reading, version: str) -> Answer:
-    ids = [str(uuid7()) for _ in reading.prediction]
-    return Answer(reading.prediction, ids, version, reading.probability, reading.interval)
+    return Answer(
+        prediction=reading.prediction,
+        probability=reading.probability,
+        interval=reading.interval,
+        prediction_id=[str(uuid7()) for _ in reading.prediction],
+        model_version=version,
+    )
 
 
 class Ledger:
