@@ -46,8 +46,9 @@ def measure(command: Sequence[str], directory: Path = Path()) -> Figures:
     """Seconds of a command, those of processors, and the most memory (MB) that all of its
     processes held together."""
     started, before = time.perf_counter(), _processor_seconds()
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=directory, **quiet) as process:  # type: ignore[call-overload]  # a dict
+    with subprocess.Popen(
+        command, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
         peak = [0.0]
         watcher = threading.Thread(target=_watch, args=(process.pid, peak))
         watcher.start()

@@ -70,7 +70,7 @@ def make_function(model: Any, rows: int | None = None) -> Any:
 
     specs = {i.name: tf.TensorSpec((rows, i.shape[1]), i.dtype, name=i.name) for i in model.inputs}
 
-    @tf.function(input_signature=[specs])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[specs])  # type: ignore[untyped-decorator]  # untyped library
     def answers(inputs: Any) -> Any:
         return model(inputs, training=False)
 
