@@ -1,6 +1,7 @@
 """What every process reads from the environment: where things are, and secrets."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -32,3 +33,33 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(10_000_000, gt=0, description="larger request bodies get 413")
     max_rows: int = Field(10_000, gt=0, description="more rows in one request get 422")
+    workers: int = Field(1, ge=1, description="service processes; several need PostgreSQL")
+    access: Literal["closed", "open"] = Field(
+        "closed",
+        description="closed = every request needs a key; open = only admin acts do, on loopback",
+    )
+    allowed_hosts: str = Field(
+        "", description="names in Host that are answered, by comma; empty = loopback's, or any"
+    )
+    cors_origins: str = Field("", description="browser origins that may call, by comma")
+    limits_url: str = Field(
+        "memory://", description="where limits are counted: memory://, database:// or redis://host"
+    )
+    oidc_issuer: str = Field("", description="identity provider whose bearer tokens count too")
+    oidc_audience: str = Field("", description="what their aud claim must hold")
+    oidc_jwks_url: str = Field("", description="its keys; empty = as its discovery document says")
+    durability: Literal["full", "fast"] = Field(
+        "full", description="fast = SQLite syncs at checkpoints only: a power cut may lose rows"
+    )
+    spool_dir: Path = Field(
+        Path("var/spool"), description="what the database could not take waits here"
+    )
+    spool_max_bytes: int = Field(1_000_000_000, gt=0, description="disk budget of the spool")
+    commit_patience_seconds: float = Field(
+        0.25, gt=0, description="a commit that takes longer goes to the spool"
+    )
+    body_seconds: float = Field(10.0, gt=0, description="slower request bodies get 408")
+    metrics_dir: Path = Field(
+        Path("var/metrics"), description="counters of several workers meet here"
+    )
+    access_log: bool = Field(True, description="one JSON line a request on stderr")

@@ -143,18 +143,24 @@ retrains = Table(
     Column("verdict", Text, nullable=False),  # JSON object: the gate's figures, or the error
 )
 
+# One row per API key; the key itself is shown once and stored nowhere.
 api_keys = Table(
     "api_keys",
     metadata,
     Column("key_id", String(36), primary_key=True),
     Column("name", String(200), nullable=False),
+    Column("prefix", String(16), nullable=False),  # the key's first characters, to recognise it
     Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of the key
     Column("scopes", Text, nullable=False),  # JSON list
     Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),  # null = never
     Column("revoked_at", UtcDateTime),
+    Column("rotated_from", String(36)),  # key_id of the predecessor
+    Column("rate", String(100)),  # in rows, like "600/minute"; null = no limit
+    Column("quota", String(100)),  # in rows, like "1000000/day"; null = no limit
 )
 
-# Append-only: who did what to the product.
+# Append-only: who did what to the product; each row's hash covers the one before it.
 audit_log = Table(
     "audit_log",
     metadata,
@@ -164,7 +170,74 @@ audit_log = Table(
     Column("action", String(64), nullable=False),
     Column("subject", String(200), nullable=False),
     Column("detail", Text, nullable=False),  # JSON object
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
     sqlite_autoincrement=True,
+)
+
+# One row: how long the audit log is and its last hash, so that a cut tail is found too.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("head_id", Integer, primary_key=True),  # always 1
+    Column("entries", _Counter, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+# What a request with an Idempotency-Key was answered; kept for 24 hours.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("owner", String(36), primary_key=True),  # key_id of the caller; "" = nobody
+    Column("key", String(200), primary_key=True),
+    Column("digest", String(64), nullable=False),  # SHA-256 of the request's body
+    Column("answer", Text, nullable=False),  # JSON, as it was sent
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+)
+
+# How far each spool has been replayed; moves in the transaction that writes the rows.
+spool_positions = Table(
+    "spool_positions",
+    metadata,
+    Column("spool_id", String(36), primary_key=True),
+    Column("segment", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),  # bytes
+)
+
+# Append-only; the last row says how requests are divided among versions.
+traffic_changes = Table(
+    "traffic_changes",
+    metadata,
+    Column("change_id", _Counter, primary_key=True, autoincrement=True),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("mode", String(16), nullable=False),  # champion | canary | ab | shadow
+    Column("version", String(64)),  # the other version; null with mode champion
+    Column("share", Float),  # of requests that the other version answers, 0 to 1
+    Column("entity", String(200)),  # feature whose value decides; null = the prediction's id
+    Column("actor", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What a shadow would have answered; never returned to anybody.
+shadow_predictions = Table(
+    "shadow_predictions",
+    metadata,
+    Column("prediction_id", String(36), primary_key=True),  # of the answered row
+    Column("model_version", String(64), primary_key=True),
+    Column("predicted_at", UtcDateTime, nullable=False),
+    Column("prediction", Text, nullable=False),
+    Column("probability", Float),
+    Column("scores", Text),
+)
+
+# Counters of rate limits and quotas where several processes share them.
+rate_limits = Table(
+    "rate_limits",
+    metadata,
+    Column("name", String(300), primary_key=True),
+    Column("spent", BigInteger, nullable=False),
+    Column("expires_at", Float, nullable=False),  # seconds since 1970
 )
 
 # Who may run a singleton job, across processes; the token grows with every new holder.

@@ -15,16 +15,18 @@ from starlette.middleware.gzip import GZipMiddleware
 from contracts.database import make_engine
 from contracts.migrate import require_current
 from contracts.settings import Settings
+from service.access import Access
+from service.answering import Answering
 from service.champion import ChampionWatcher, load_serving
 from service.decoder import InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
 from service.explain import Explainer
+from service.front import Front
 from service.ledger import Ledger
 from service.metrics import Metrics
 from service.openapi import describe_api
 from service.parts import Parts
 from service.routes import health, models, outcomes, predictions, reports
-from service.routes.predict import PredictFront
 from service.sole_writer import hold_database
 from service.templates import make_templates
 
@@ -39,7 +41,7 @@ def create_app(
     engine: Engine | None = None,
     clock: Callable[[], datetime] = utc_now,
     on_started: Callable[[], None] | None = None,
-) -> PredictFront:
+) -> Front:
     """Build the ASGI app; it touches database and bundles when its lifespan starts.
 
     Args:
@@ -56,7 +58,7 @@ def create_app(
         app.add_exception_handler(known, _answer_known)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.openapi = _openapi_of(app, parts)  # type: ignore[method-assign]  # FastAPI's documented way
-    return PredictFront(app, parts.watcher, parts.ledger, parts.metrics, settings.max_body_bytes)
+    return Front(app, parts.answering, parts.access, parts.metrics, settings)
 
 
 def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime]) -> Parts:
@@ -64,8 +66,18 @@ def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime
     load = partial(load_serving, settings.bundles_dir, max_rows=settings.max_rows)
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
     ledger = Ledger(engine, metrics, clock)
-    explainer = Explainer(settings.bundles_dir)
-    return Parts(settings, engine, metrics, ledger, watcher, clock, make_templates(), explainer)
+    return Parts(
+        settings=settings,
+        engine=engine,
+        metrics=metrics,
+        ledger=ledger,
+        watcher=watcher,
+        answering=Answering(watcher, ledger),
+        access=Access(settings),
+        clock=clock,
+        templates=make_templates(),
+        explainer=Explainer(settings.bundles_dir),
+    )
 
 
 @asynccontextmanager

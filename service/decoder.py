@@ -1,4 +1,4 @@
-"""From the bytes of a request to rows that a model takes; pure, called by routes/predict.py.
+"""From the bytes of a request to rows that a model takes; pure, called by answering.py.
 
 Every rule of what a request may hold is here and in values.py; nothing looks at it again.
 """
@@ -79,7 +79,7 @@ class Decoder:
         except (msgspec.MsgspecError, ValueError, RecursionError):
             request = _parse_again(body)
         rows, event_time = self._open(request)
-        return self._decode_rows(rows, event_time)
+        return self.decode_rows(rows, event_time)
 
     def _open(self, request: object) -> tuple[list[object], datetime | None]:
         """The rows and the event time of one of the three forms."""
@@ -105,7 +105,12 @@ class Decoder:
             raise _invalid(None, "instances", f"has {len(instances)} rows", allowed)
         return instances
 
-    def _decode_rows(self, rows: list[object], event_time: datetime | None) -> Decoded:
+    def decode_rows(self, rows: list[object], event_time: datetime | None = None) -> Decoded:
+        """Check rows that are JSON values, each an object or an array in schema order.
+
+        Raises:
+            InvalidRequestError: as decode.
+        """
         decoded = Decoded([], [], [], event_time)
         problems: list[Problem] = []
         for index, row in enumerate(rows):

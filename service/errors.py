@@ -27,6 +27,14 @@ class TooLargeError(ValueError):
         super().__init__(f"the body is larger than {limit} bytes (PERENNIAL_MAX_BODY_BYTES)")
 
 
+class MethodNotAllowedError(ValueError):
+    """The path exists, the method does not."""
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__("Method Not Allowed")
+        self.allowed = allowed
+
+
 class ErrorAnswer(NamedTuple):
     """What an error becomes."""
 
@@ -42,6 +50,7 @@ _CLOSE = {"Connection": "close"}
 _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     InvalidRequestError: (422, "invalid", {}),
     NotFiniteError: (422, "not_finite", {}),
+    MethodNotAllowedError: (405, "method", {}),
     TooLargeError: (413, "too_large", _CLOSE),
     NoChampionError: (503, "no_champion", _RETRY),
     QueueFullError: (503, "queue_full", _RETRY),
@@ -62,6 +71,8 @@ def answer_error(error: Exception) -> ErrorAnswer:
     """The HTTP answer for an exception of KNOWN."""
     known = next(one for one in type(error).__mro__ if one in _ANSWERS)
     status, kind, headers = _ANSWERS[known]
+    if isinstance(error, MethodNotAllowedError):
+        headers = {"Allow": error.allowed}
     return ErrorAnswer(status, kind, headers, msgspec.json.encode({"detail": _detail(error)}))
 
 

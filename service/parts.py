@@ -11,6 +11,8 @@ from jinja2 import Environment
 from sqlalchemy import Engine
 
 from contracts.settings import Settings
+from service.access import Access
+from service.answering import Answering
 from service.champion import ChampionWatcher
 from service.explain import Explainer
 from service.ledger import Ledger
@@ -24,6 +26,8 @@ class Parts:
     metrics: Metrics
     ledger: Ledger
     watcher: ChampionWatcher
+    answering: Answering
+    access: Access
     clock: Callable[[], datetime]
     templates: Environment
     explainer: Explainer

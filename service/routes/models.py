@@ -1,15 +1,14 @@
 """GET /models, and promote and roll back for administrators."""
 
 import asyncio
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
+from contracts.audit import record
 from contracts.registry import champion, promote, roll_back
-from contracts.tables import audit_log
 from service.auth import AdminOnly
 from service.parts import Parts, PartsDep, json_response
 from service.queries import list_models
@@ -83,11 +82,5 @@ def _champion_version(connection: Connection) -> str | None:
 def _audit(
     connection: Connection, parts: Parts, action: str, version: str, detail: dict[str, Any]
 ) -> None:
-    row = {
-        "at": parts.clock(),
-        "actor": ACTOR,
-        "action": action,
-        "subject": version,
-        "detail": json.dumps(detail),
-    }
-    connection.execute(insert(audit_log).values(row))
+    record(connection, actor=ACTOR, action=action, subject=version, detail=detail,
+           now=parts.clock())  # fmt: skip

@@ -1,22 +1,24 @@
-"""POST /predict, answered in front of FastAPI: its routing would cost half of the throughput."""
+"""What every request passes: access, limits, counting; docs/adr/0005 and 0017.
 
-import asyncio
+POST /predict is answered here, in front of FastAPI: its routing would cost half of the throughput.
+"""
+
 import logging
 import time
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.champion import ChampionWatcher
-from service.errors import KNOWN, TooLargeError, answer_error
-from service.ledger import Ledger
+from contracts.settings import Settings
+from service.access import Access
+from service.answering import Answering, Question
+from service.caller import Caller
+from service.errors import KNOWN, MethodNotAllowedError, TooLargeError, answer_error
 from service.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
 PATH = "/predict"
-# Decoding more than this would hold up every other request, so it goes to a thread.
-SMALL_BODY = 50_000
 NO_HEADERS: dict[str, str] = {}
 
 
@@ -24,82 +26,64 @@ class ClientGoneError(ConnectionError):
     """The client hung up before its request was complete."""
 
 
-class PredictFront:
-    """Answers /predict itself; passes everything else on to `app` and counts it."""
+class Front:
+    """Admits every request; answers /predict itself, passes the rest on to `app`."""
 
     def __init__(
         self,
         app: ASGIApp,
-        watcher: ChampionWatcher,
-        ledger: Ledger,
+        answering: Answering,
+        access: Access,
         metrics: Metrics,
-        max_body_bytes: int,
+        settings: Settings,
     ) -> None:
         self._app = app
-        self._watcher = watcher
-        self._ledger = ledger
+        self._answering = answering
+        self._access = access
         self._metrics = metrics
         self._count = metrics.requests.count
-        self._max_body_bytes = max_body_bytes
+        self._max_body_bytes = settings.max_body_bytes
         self._encode = msgspec.json.Encoder().encode
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif scope["path"] != PATH:
-            await self._pass_on(scope, receive, send)
-        elif scope["method"] == "POST":
-            await self._predict(scope, receive, send)
-        else:
-            self._count(PATH, "other", 405, 0.0)
-            await _send(send, 405, b'{"detail":"Method Not Allowed"}', {"Allow": "POST"})
-
-    async def _predict(self, scope: Scope, receive: Receive, send: Send) -> None:
+            return
         started = time.perf_counter()
-        status, extra = 200, NO_HEADERS
+        route, status, extra, answer = None, 200, NO_HEADERS, None
+        watched = Watched(send)
         try:
-            serving = self._watcher.require()
-            body = await read_body(scope, receive, self._max_body_bytes)
-            if len(body) <= SMALL_BODY:
-                decoded = serving.decoder.decode(body)
+            headers = dict(scope["headers"])
+            caller = self._access.admit(scope["method"], scope["path"], headers)
+            if scope["path"] == PATH:
+                route = PATH
+                answer = await self._predict(scope, receive, headers, caller)
             else:
-                decoded = await asyncio.to_thread(serving.decoder.decode, body)
-            answer = self._encode(await self._ledger.predict(serving.predictor, decoded))
+                scope["caller"] = caller
+                await self._app(scope, await self._limited(scope, receive), watched)
         except ClientGoneError:
             return
         except KNOWN as error:
             status, kind, extra, answer = answer_error(error)
             self._metrics.errors.labels(kind).inc()
         except Exception:  # the border: a fault of ours is told as 500, not a torn connection
-            log.exception("a prediction failed")
+            log.exception("a request failed")
             self._metrics.errors.labels("internal").inc()
             status, answer = 500, b'{"detail":"internal error; the log has it"}'
-        await _send(send, status, answer, extra)
-        self._count(PATH, "POST", status, time.perf_counter() - started)
+        if answer is not None and not watched.status:
+            await send_json(send, status, answer, extra)
+        else:
+            status, route = watched.status, getattr(scope.get("route"), "path", None)
+        method = scope["method"] if route else "other"
+        self._count(route or "other", method, status, time.perf_counter() - started)
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
-        status = 500
-
-        async def watch(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, await self._limited(scope, receive), watch)
-        except TooLargeError as error:
-            status, kind, extra, answer = answer_error(error)
-            self._metrics.errors.labels(kind).inc()
-            await _send(send, status, answer, extra)
-        except ClientGoneError:
-            return
-        finally:
-            route = getattr(scope.get("route"), "path", None)
-            method = scope["method"] if route else "other"
-            seconds = time.perf_counter() - started
-            self._count(route or "other", method, status, seconds)
+    async def _predict(
+        self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], caller: Caller
+    ) -> bytes:
+        if scope["method"] != "POST":
+            raise MethodNotAllowedError("POST")
+        body = await read_body(scope, receive, self._max_body_bytes)
+        return self._encode(await self._answering.answer(body, Question(caller)))
 
     async def _limited(self, scope: Scope, receive: Receive) -> Receive:
         """Read the body under the limit that /predict has, and hand it on in one piece."""
@@ -116,6 +100,21 @@ class PredictFront:
             return message
 
         return replay
+
+
+class Watched:
+    """A `send` that remembers the status; 0 = nothing was sent yet."""
+
+    __slots__ = ("_send", "status")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
@@ -152,7 +151,8 @@ async def _read_rest(first: bytes, receive: Receive, limit: int) -> bytes:
             return bytes(body)
 
 
-async def _send(send: Send, status: int, body: bytes, extra: dict[str, str]) -> None:
+async def send_json(send: Send, status: int, body: bytes, extra: dict[str, str]) -> None:
+    """Answer with JSON, and with `extra` headers."""
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

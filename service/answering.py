@@ -1,0 +1,50 @@
+"""From a request's rows to a durable answer: what every protocol calls; knows no HTTP."""
+
+import asyncio
+from typing import NamedTuple
+
+from service.caller import Caller
+from service.champion import ChampionWatcher, Serving
+from service.decoder import Decoded
+from service.ledger import Answer, Ledger
+
+# Decoding more than this would hold up every other request, so it goes to a thread.
+SMALL_BODY = 50_000
+
+
+class Question(NamedTuple):
+    """Who asks, and the key under which a repeated request gets its first answer."""
+
+    caller: Caller
+    idempotency_key: str | None = None
+
+
+class Answering:
+    """Decodes, routes to a version, and asks the ledger."""
+
+    def __init__(self, watcher: ChampionWatcher, ledger: Ledger) -> None:
+        self._watcher = watcher
+        self._ledger = ledger
+
+    async def answer(self, body: bytes, question: Question) -> Answer:
+        """Answer the body of POST /predict.
+
+        Raises:
+            NoChampionError, InvalidRequestError, NotFiniteError, QueueFullError,
+            LedgerUnavailableError: see service/errors.py.
+        """
+        serving = self._watcher.require()
+        if len(body) <= SMALL_BODY:
+            decoded = serving.decoder.decode(body)
+        else:
+            decoded = await asyncio.to_thread(serving.decoder.decode, body)
+        return await self._ask(serving, decoded, question)
+
+    async def answer_rows(self, rows: list[object], question: Question) -> Answer:
+        """Answer rows that another protocol's adapter has found; raises as `answer`."""
+        serving = self._watcher.require()
+        decoded = await asyncio.to_thread(serving.decoder.decode_rows, rows)
+        return await self._ask(serving, decoded, question)
+
+    async def _ask(self, serving: Serving, decoded: Decoded, question: Question) -> Answer:
+        return await self._ledger.predict(serving.predictor, decoded)
