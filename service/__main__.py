@@ -2,7 +2,6 @@
 
 import argparse
 import gc
-import logging.config
 import sys
 
 import uvicorn
@@ -13,21 +12,10 @@ from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.settings import Settings
 from service.app import create_app
+from service.limits import LimitsUrlError
+from service.log_lines import log_to, make_journal
+from service.protocol import make_protocol
 from service.sole_writer import SecondServiceError, hold_database
-
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-            "datefmt": "%Y-%m-%dT%H:%M:%S%z",
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {"alembic": {"level": "WARNING"}},
-    "root": {"level": "INFO", "handlers": ["stderr"]},
-}
 
 
 def tune_garbage_collection() -> None:
@@ -40,15 +28,19 @@ def tune_garbage_collection() -> None:
 def main() -> None:
     argparse.ArgumentParser(prog="python -m service", description=__doc__).parse_args()
     settings = _read_settings()
-    logging.config.dictConfig(LOGGING)
+    journal = make_journal(sys.stderr.fileno())
+    log_to(journal)
     _check_database(settings)
-    app = create_app(settings, on_started=tune_garbage_collection)
+    try:
+        app = create_app(settings, on_started=tune_garbage_collection, journal=journal)
+    except LimitsUrlError as error:
+        sys.exit(f"cannot start: {error}")
     uvicorn.run(
         app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=make_protocol(settings),
         ws="none",
         lifespan="on",
         workers=1,

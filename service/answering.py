@@ -7,6 +7,7 @@ from service.caller import Caller
 from service.champion import ChampionWatcher, Serving
 from service.decoder import Decoded
 from service.ledger import Answer, Ledger
+from service.limits import Limits
 
 # Decoding more than this would hold up every other request, so it goes to a thread.
 SMALL_BODY = 50_000
@@ -20,18 +21,19 @@ class Question(NamedTuple):
 
 
 class Answering:
-    """Decodes, routes to a version, and asks the ledger."""
+    """Decodes, routes to a version, spends the caller's limits, and asks the ledger."""
 
-    def __init__(self, watcher: ChampionWatcher, ledger: Ledger) -> None:
+    def __init__(self, watcher: ChampionWatcher, ledger: Ledger, limits: Limits) -> None:
         self._watcher = watcher
         self._ledger = ledger
+        self._limits = limits
 
     async def answer(self, body: bytes, question: Question) -> Answer:
         """Answer the body of POST /predict.
 
         Raises:
-            NoChampionError, InvalidRequestError, NotFiniteError, QueueFullError,
-            LedgerUnavailableError: see service/errors.py.
+            NoChampionError, InvalidRequestError, LimitReachedError, NotFiniteError,
+            QueueFullError, LedgerUnavailableError: see service/errors.py.
         """
         serving = self._watcher.require()
         if len(body) <= SMALL_BODY:
@@ -47,4 +49,7 @@ class Answering:
         return await self._ask(serving, decoded, question)
 
     async def _ask(self, serving: Serving, decoded: Decoded, question: Question) -> Answer:
+        caller = question.caller
+        if caller.rate is not None or caller.quota is not None:
+            await self._limits.spend(caller, len(decoded.features))
         return await self._ledger.predict(serving.predictor, decoded)

@@ -1,6 +1,7 @@
 """create_app(settings): wires the service together; `python -m service` runs it."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -23,7 +24,10 @@ from service.decoder import InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
 from service.explain import Explainer
 from service.front import Front
+from service.headers import request_ids
+from service.journal import Journal
 from service.ledger import Ledger
+from service.limits import make_limits
 from service.metrics import Metrics
 from service.openapi import describe_api
 from service.parts import Parts
@@ -42,14 +46,16 @@ def create_app(
     engine: Engine | None = None,
     clock: Callable[[], datetime] = utc_now,
     on_started: Callable[[], None] | None = None,
+    journal: Journal | None = None,
 ) -> Front:
     """Build the ASGI app; it touches database and bundles when its lifespan starts.
 
     Args:
         engine: instead of the one that the settings name.
         on_started: called once everything that start-up makes is in memory.
+        journal: where request lines go, if the settings want them; None = nowhere.
     """
-    parts = _make_parts(settings, engine or make_engine(settings.database_url), clock)
+    parts = _make_parts(settings, engine or make_engine(settings.database_url), clock, journal)
     app = FastAPI(
         title="Perennial",
         generate_unique_id_function=_operation_id,
@@ -63,26 +69,42 @@ def create_app(
         app.add_exception_handler(known, _answer_known)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.openapi = _openapi_of(app, parts)  # type: ignore[method-assign]  # FastAPI's documented way
-    return Front(app, parts.answering, parts.access, parts.metrics, settings)
+    return Front(
+        app,
+        parts.answering,
+        parts.access,
+        parts.metrics,
+        settings,
+        request_ids(secrets.token_hex(4)),
+        journal if settings.access_log else None,
+    )
 
 
 def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime]) -> Parts:
+def _make_parts(
+    settings: Settings,
+    engine: Engine,
+    clock: Callable[[], datetime],
+    journal: Journal | None,
+) -> Parts:
     metrics = Metrics()
     load = partial(load_serving, settings.bundles_dir, max_rows=settings.max_rows)
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
     ledger = Ledger(engine, metrics, clock)
+    limits = make_limits(settings, engine, metrics.errors.labels("limits").inc)
     return Parts(
         settings=settings,
         engine=engine,
         metrics=metrics,
         ledger=ledger,
         watcher=watcher,
-        answering=Answering(watcher, ledger),
+        answering=Answering(watcher, ledger, limits),
         access=Access(settings),
+        limits=limits,
+        journal=journal,
         clock=clock,
         templates=make_templates(),
         explainer=Explainer(settings.bundles_dir),
@@ -97,13 +119,19 @@ async def _lifespan(
     with hold_database(parts.engine):
         await asyncio.to_thread(parts.watcher.start)
         parts.ledger.start()
+        if parts.journal is not None:
+            parts.journal.on_drop = parts.metrics.log_lines_dropped.inc
+            parts.journal.start()
         if on_started is not None:
             on_started()
         yield
         await asyncio.to_thread(parts.explainer.stop)
         await asyncio.to_thread(parts.watcher.stop)
         await parts.ledger.stop()
+        await parts.limits.stop()
         parts.engine.dispose()
+        if parts.journal is not None:
+            await asyncio.to_thread(parts.journal.stop)
 
 
 def _openapi_of(app: FastAPI, parts: Parts) -> Callable[[], dict[str, Any]]:

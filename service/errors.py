@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.registry import NothingToRollBackError, UnknownVersionError
+from service.bodies import TooLargeError, TooSlowError, WrongBodyTypeError
 from service.champion import NoChampionError
 from service.decoder import InvalidRequestError, Problem
 from service.explain import (
@@ -16,15 +17,10 @@ from service.explain import (
 )
 from service.groups import QueueFullError
 from service.ledger import LedgerUnavailableError
+from service.limits import LimitReachedError
+from service.origins import ForeignOriginError
 from service.predictor import NotFiniteError
 from service.queries import UnknownPredictionError
-
-
-class TooLargeError(ValueError):
-    """A request body is beyond the limit."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"the body is larger than {limit} bytes (PERENNIAL_MAX_BODY_BYTES)")
 
 
 class MethodNotAllowedError(ValueError):
@@ -45,13 +41,17 @@ class ErrorAnswer(NamedTuple):
 
 
 _RETRY = {"Retry-After": "1"}
-# The rest of a refused body is not read, so the connection cannot be used again.
+# Half a body is on its way, so the connection cannot be used again.
 _CLOSE = {"Connection": "close"}
 _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     InvalidRequestError: (422, "invalid", {}),
     NotFiniteError: (422, "not_finite", {}),
     MethodNotAllowedError: (405, "method", {}),
-    TooLargeError: (413, "too_large", _CLOSE),
+    TooLargeError: (413, "too_large", {}),
+    TooSlowError: (408, "too_slow", _CLOSE),
+    WrongBodyTypeError: (415, "body_type", {}),
+    ForeignOriginError: (403, "foreign_origin", {}),
+    LimitReachedError: (429, "limit", {}),
     NoChampionError: (503, "no_champion", _RETRY),
     QueueFullError: (503, "queue_full", _RETRY),
     LedgerUnavailableError: (503, "ledger_unavailable", _RETRY),
@@ -73,6 +73,8 @@ def answer_error(error: Exception) -> ErrorAnswer:
     status, kind, headers = _ANSWERS[known]
     if isinstance(error, MethodNotAllowedError):
         headers = {"Allow": error.allowed}
+    if isinstance(error, LimitReachedError):
+        headers = error.headers
     return ErrorAnswer(status, kind, headers, msgspec.json.encode({"detail": _detail(error)}))
 
 

@@ -42,6 +42,11 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self.log_lines_dropped = Counter(
+            "perennial_log_lines_dropped_total",
+            "Log lines that nobody read in time",
+            registry=registry,
+        )
         self.model_info = Gauge(
             "perennial_model_info", "1 for the version that answers", ["version"],
             registry=registry,

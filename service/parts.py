@@ -15,7 +15,9 @@ from service.access import Access
 from service.answering import Answering
 from service.champion import ChampionWatcher
 from service.explain import Explainer
+from service.journal import Journal
 from service.ledger import Ledger
+from service.limits import Limits
 from service.metrics import Metrics
 
 
@@ -28,6 +30,8 @@ class Parts:
     watcher: ChampionWatcher
     answering: Answering
     access: Access
+    limits: Limits
+    journal: Journal | None
     clock: Callable[[], datetime]
     templates: Environment
     explainer: Explainer

@@ -15,6 +15,7 @@ import uvicorn
 
 from contracts.settings import Settings
 from service.app import create_app
+from service.protocol import make_protocol
 
 PATIENCE_SECONDS = 15
 
@@ -31,7 +32,14 @@ def wait_for(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS)
 def serving(settings: Settings) -> Iterator[int]:
     """The app under uvicorn in this process; gives its port."""
     config = uvicorn.Config(
-        create_app(settings), port=0, loop="uvloop", ws="none", log_level="error", lifespan="on"
+        create_app(settings),
+        port=0,
+        loop="uvloop",
+        http=make_protocol(settings),
+        ws="none",
+        log_level="error",
+        lifespan="on",
+        server_header=False,
     )
     server = uvicorn.Server(config)
     thread = Thread(target=server.run)
