@@ -10,7 +10,11 @@ from service.queries import find_prediction
 router = APIRouter()
 
 
-@router.get("/predictions/{prediction_id}", summary="One prediction and its outcomes")
+@router.get(
+    "/predictions/{prediction_id}",
+    summary="One prediction and its outcomes",
+    responses={404: {"description": "no prediction has this id"}},
+)
 def get_prediction(prediction_id: str, parts: PartsDep) -> Response:
     return json_response(_find(parts, prediction_id))
 
