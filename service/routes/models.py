@@ -1,20 +1,18 @@
 """GET /models, and promote and roll back for administrators."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from sqlalchemy import Connection
 
-from contracts.audit import record
 from contracts.registry import champion, promote, roll_back
-from service.auth import AdminOnly
+from service.caller import CallerDep
 from service.parts import Parts, PartsDep, json_response
 from service.queries import list_models
 
 router = APIRouter()
-ACTOR = "admin token"
 _Text = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
 
 
@@ -32,30 +30,27 @@ def get_models(parts: PartsDep) -> Response:
         return json_response(list_models(connection))
 
 
-@router.post(
-    "/models/{version}/promote", summary="Make a version champion", dependencies=[AdminOnly]
-)
-async def post_promote(version: str, parts: PartsDep, body: Reason | None = None) -> Response:
+@router.post("/models/{version}/promote", summary="Make a version champion")
+async def post_promote(
+    version: str, parts: PartsDep, caller: CallerDep, body: Reason | None = None
+) -> Response:
     reason = (body or Reason()).reason
 
     def task(connection: Connection) -> str | None:
         before = _champion_version(connection)
-        promote(connection, version, actor=ACTOR, reason=reason, now=parts.clock())
-        _audit(connection, parts, "promote", version, {"previous": before, "reason": reason})
+        promote(connection, version, actor=caller.actor, reason=reason, now=parts.clock())
         return before
 
     return await _answer(parts, await parts.ledger.run(task))
 
 
-@router.post("/models/rollback", summary="Return to the previous champion",
-             dependencies=[AdminOnly])  # fmt: skip
-async def post_rollback(parts: PartsDep, body: Reason | None = None) -> Response:
+@router.post("/models/rollback", summary="Return to the previous champion")
+async def post_rollback(parts: PartsDep, caller: CallerDep, body: Reason | None = None) -> Response:
     reason = (body or Reason()).reason
 
     def task(connection: Connection) -> str | None:
         before = _champion_version(connection)
-        version = roll_back(connection, actor=ACTOR, reason=reason, now=parts.clock())
-        _audit(connection, parts, "rollback", version, {"previous": before, "reason": reason})
+        roll_back(connection, actor=caller.actor, reason=reason, now=parts.clock())
         return before
 
     return await _answer(parts, await parts.ledger.run(task))
@@ -77,10 +72,3 @@ async def _answer(parts: Parts, before: str | None) -> Response:
 def _champion_version(connection: Connection) -> str | None:
     current = champion(connection)
     return current.version if current else None
-
-
-def _audit(
-    connection: Connection, parts: Parts, action: str, version: str, detail: dict[str, Any]
-) -> None:
-    record(connection, actor=ACTOR, action=action, subject=version, detail=detail,
-           now=parts.clock())  # fmt: skip
