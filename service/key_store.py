@@ -157,7 +157,7 @@ def _insert(connection: Connection, new: NewKey, predecessor: str | None, now: d
         "name": new.name,
         "prefix": prefix_of(key),
         "digest": digest_of(key.encode()).hex(),
-        "scopes": json.dumps(sorted(new.scopes)),
+        "scopes": json.dumps([scope for scope in ALL_SCOPES if scope in new.scopes]),
         "created_at": now,
         "expires_at": new.expires_at,
         "rotated_from": predecessor,

@@ -24,6 +24,8 @@ with warnings.catch_warnings():
     from starlette.testclient import TestClient
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+# To whoever reaches it, also under the name that Starlette's TestClient uses.
+OPEN = {"access": "open", "allowed_hosts": "testserver,localhost,127.0.0.1"}
 WRONG_KEY = "perennial_" + "x" * 43
 
 
@@ -57,8 +59,7 @@ def settings(tmp_path: Path) -> Settings:
         reports_dir=tmp_path / "reports",
         work_dir=tmp_path / "retrains",
         champion_poll_seconds=0.02,
-        access="open",
-        allowed_hosts="testserver,localhost,127.0.0.1",
+        **OPEN,
     )
 
 

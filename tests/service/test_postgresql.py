@@ -15,7 +15,7 @@ from contracts.settings import Settings
 from contracts.tables import predictions
 from service.app import create_app
 from tests.bundles import EXAMPLE
-from tests.conftest import NOW, MadeBundle, bearer, make_champion, make_key
+from tests.conftest import NOW, OPEN, MadeBundle, bearer, make_champion, make_key
 from tests.postgresql import temporary_postgresql
 from tests.service.servers import wait_for
 
@@ -37,8 +37,7 @@ def on_postgresql(
         database_url=url,
         bundles_dir=tmp_path / "bundles",
         reports_dir=tmp_path / "reports",
-        access="open",
-        allowed_hosts="testserver",
+        **OPEN,
     )
     engine = make_engine(url)
     migrate(engine)
