@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from sqlalchemy import Engine
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -53,9 +54,11 @@ def create_app(
         on_started: called once everything that start-up makes is in memory.
     """
     parts = _make_parts(settings, engine or make_engine(settings.database_url), clock)
-    # A redirect would name the host that the request named.
     app = FastAPI(
-        title="Perennial", lifespan=partial(_lifespan, parts, on_started), redirect_slashes=False
+        title="Perennial",
+        generate_unique_id_function=_operation_id,
+        lifespan=partial(_lifespan, parts, on_started),
+        redirect_slashes=False,  # a redirect would name the host that the request named
     )
     app.state.parts = parts
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
@@ -66,6 +69,10 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.openapi = _openapi_of(app, parts)  # type: ignore[method-assign]  # FastAPI's documented way
     return Front(app, parts.answering, parts.access, parts.metrics, settings)
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
 
 
 def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime]) -> Parts:
@@ -117,8 +124,11 @@ def _openapi_of(app: FastAPI, parts: Parts) -> Callable[[], dict[str, Any]]:
         version = serving.version if serving else None
         if version not in kept:
             kept.clear()
-            kept[version] = describe_api(app, serving.schema if serving else None, version)
-            describe_access(kept[version], is_open=parts.settings.access == "open")
+            document = describe_api(
+                app, serving.schema if serving else None, version, parts.settings.max_rows
+            )
+            describe_access(document, is_open=parts.settings.access == "open")
+            kept[version] = document
         return kept[version]
 
     return openapi

@@ -4,6 +4,7 @@ from typing import Any
 
 from service.access import required_scope
 from service.caller import Scope
+from service.openapi_errors import response
 
 _METHODS = {"get", "head", "post", "put", "patch", "delete", "options", "trace"}
 _SCHEMES = {
@@ -13,7 +14,6 @@ _SCHEMES = {
     "basic": {"type": "http", "scheme": "basic",
               "description": "for browsers, to read only: any name, the key as password"},
 }  # fmt: skip
-_PROBLEM = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _RETRY = {"Retry-After": {"description": "seconds", "schema": {"type": "string"}}}
 _CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string"}}}
 
@@ -33,18 +33,13 @@ def describe_access(document: dict[str, Any], *, is_open: bool) -> None:
 
 def _describe(operation: dict[str, Any], needed: Scope | None, is_open: bool) -> None:
     responses = operation.setdefault("responses", {})
-    responses.setdefault("400", _response("the Host or another header is not as it must be"))
     if needed is None:
         operation["security"] = []
         return
     schemes = ["bearer", "key", *(["basic"] if needed == "read" else [])]
     anybody: list[dict[str, list[str]]] = [{}] if is_open else []
     operation["security"] = [*anybody, *({scheme: [needed]} for scheme in schemes)]
-    responses["401"] = _response("no valid key", _CHALLENGE)
-    responses["403"] = _response(f"the key lacks the scope {needed}")
-    responses["429"] = _response("the key's rate or quota is spent", _RETRY)
-
-
-def _response(description: str, headers: dict[str, Any] | None = None) -> dict[str, Any]:
-    response: dict[str, Any] = {"description": description, "content": _PROBLEM}
-    return {**response, "headers": headers} if headers else response
+    responses["401"] = {**response("no valid key", "Problem"), "headers": _CHALLENGE}
+    responses["403"] = response(f"the key lacks the scope {needed}", "Problem")
+    too_many = "the key's rate or quota is spent"
+    responses["429"] = {**response(too_many, "Problem"), "headers": _RETRY}

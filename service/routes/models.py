@@ -30,7 +30,11 @@ def get_models(parts: PartsDep) -> Response:
         return json_response(list_models(connection))
 
 
-@router.post("/models/{version}/promote", summary="Make a version champion")
+@router.post(
+    "/models/{version}/promote",
+    summary="Make a version champion",
+    responses={404: {"description": "no such version"}},
+)
 async def post_promote(
     version: str, parts: PartsDep, caller: CallerDep, body: Reason | None = None
 ) -> Response:
@@ -44,7 +48,11 @@ async def post_promote(
     return await _answer(parts, await parts.ledger.run(task))
 
 
-@router.post("/models/rollback", summary="Return to the previous champion")
+@router.post(
+    "/models/rollback",
+    summary="Return to the previous champion",
+    responses={409: {"description": "there is none"}},
+)
 async def post_rollback(parts: PartsDep, caller: CallerDep, body: Reason | None = None) -> Response:
     reason = (body or Reason()).reason
 
