@@ -2,7 +2,9 @@
 
 import argparse
 import gc
+import logging
 import sys
+from datetime import UTC, datetime
 
 import uvicorn
 from pydantic import ValidationError
@@ -11,11 +13,24 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.settings import Settings
+from service.access import AccessSettingsError, check_settings
 from service.app import create_app
-from service.limits import LimitsUrlError
+from service.key_store import valid_keys
+from service.limits import LimitsUrlError, check_limits_url
 from service.log_lines import log_to, make_journal
+from service.oidc import OidcSettingsError, make_tokens
 from service.protocol import make_protocol
 from service.sole_writer import SecondServiceError, hold_database
+
+REFUSALS = (
+    AccessSettingsError,
+    DatabaseOutOfDateError,
+    DatabaseUrlError,
+    LimitsUrlError,
+    OidcSettingsError,
+    SecondServiceError,
+)
+log = logging.getLogger("service")
 
 
 def tune_garbage_collection() -> None:
@@ -30,11 +45,8 @@ def main() -> None:
     settings = _read_settings()
     journal = make_journal(sys.stderr.fileno())
     log_to(journal)
-    _check_database(settings)
-    try:
-        app = create_app(settings, on_started=tune_garbage_collection, journal=journal)
-    except LimitsUrlError as error:
-        sys.exit(f"cannot start: {error}")
+    _check_start(settings)
+    app = create_app(settings, on_started=tune_garbage_collection, journal=journal)
     uvicorn.run(
         app,
         host=settings.host,
@@ -59,14 +71,19 @@ def _read_settings() -> Settings:
         sys.exit("settings cannot be used: " + "; ".join(problems))
 
 
-def _check_database(settings: Settings) -> None:
-    """Say in one line why the service cannot start."""
+def _check_start(settings: Settings) -> None:
+    """Say in one line why the service cannot start: the database, or who may ask it."""
     try:
         engine = make_engine(settings.database_url)
         require_current(engine)
-        with hold_database(engine):
-            engine.dispose()
-    except (DatabaseUrlError, DatabaseOutOfDateError, SecondServiceError) as error:
+        with hold_database(engine), engine.connect() as connection:
+            keys = len(valid_keys(connection, datetime.now(UTC)))
+        engine.dispose()
+        make_tokens(settings)
+        check_limits_url(settings.limits_url)
+        if warning := check_settings(settings, keys):
+            log.warning(warning)
+    except REFUSALS as error:
         sys.exit(f"cannot start: {error}")
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", error)).strip().splitlines()[0]

@@ -1,12 +1,15 @@
 """From a request's rows to a durable answer: what every protocol calls; knows no HTTP."""
 
 import asyncio
+import hashlib
 from typing import NamedTuple
 
+from service.answers import Answer
 from service.caller import Caller
 from service.champion import ChampionWatcher, Serving
 from service.decoder import Decoded
-from service.ledger import Answer, Ledger
+from service.idempotency import Claim
+from service.ledger import Ledger
 from service.limits import Limits
 
 # Decoding more than this would hold up every other request, so it goes to a thread.
@@ -32,24 +35,45 @@ class Answering:
         """Answer the body of POST /predict.
 
         Raises:
-            NoChampionError, InvalidRequestError, LimitReachedError, NotFiniteError,
-            QueueFullError, LedgerUnavailableError: see service/errors.py.
+            NoChampionError, InvalidRequestError, NotFiniteError, QueueFullError, KeyReusedError,
+            KeyInProgressError, LimitReachedError, LedgerUnavailableError: see service/errors.py.
         """
+        claim = None
+        if question.idempotency_key is not None:
+            claim = _claim(question, hashlib.sha256(body).hexdigest())
+            if (first := self._ledger.recall(claim)) is not None:
+                return first
         serving = self._watcher.require()
         if len(body) <= SMALL_BODY:
             decoded = serving.decoder.decode(body)
         else:
             decoded = await asyncio.to_thread(serving.decoder.decode, body)
-        return await self._ask(serving, decoded, question)
+        return await self._ask(serving, decoded, question.caller, claim)
 
-    async def answer_rows(self, rows: list[object], question: Question) -> Answer:
-        """Answer rows that another protocol's adapter has found; raises as `answer`."""
+    async def answer_rows(
+        self, rows: list[object], question: Question, digest: str | None = None
+    ) -> Answer:
+        """Answer rows that another protocol's adapter has found; raises as `answer`.
+
+        Args:
+            digest: SHA-256 of what the caller sent, where the question has an idempotency key.
+        """
+        claim = None
+        if question.idempotency_key is not None and digest is not None:
+            claim = _claim(question, digest)
+            if (first := self._ledger.recall(claim)) is not None:
+                return first
         serving = self._watcher.require()
         decoded = await asyncio.to_thread(serving.decoder.decode_rows, rows)
-        return await self._ask(serving, decoded, question)
+        return await self._ask(serving, decoded, question.caller, claim)
 
-    async def _ask(self, serving: Serving, decoded: Decoded, question: Question) -> Answer:
-        caller = question.caller
+    async def _ask(
+        self, serving: Serving, decoded: Decoded, caller: Caller, claim: Claim | None
+    ) -> Answer:
         if caller.rate is not None or caller.quota is not None:
             await self._limits.spend(caller, len(decoded.features))
-        return await self._ledger.predict(serving.predictor, decoded)
+        return await self._ledger.predict(serving.predictor, decoded, claim)
+
+
+def _claim(question: Question, digest: str) -> Claim:
+    return Claim(question.caller.key_id, question.idempotency_key or "", digest)

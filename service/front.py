@@ -24,6 +24,7 @@ from service.bodies import (
 )
 from service.errors import KNOWN, MethodNotAllowedError, answer_error
 from service.exchange import CLIENT_GONE, Exchange
+from service.idempotency import read_key
 from service.journal import Journal
 from service.log_lines import request_lines
 from service.metrics import Metrics
@@ -93,9 +94,12 @@ class Front:
             if answer is not None:
                 await answer(scope, exchange.receive, exchange.reply)
                 return
-            self._origins.check(scope, headers)
             exchange.reply_through(self._origins.telling(scope))
-        exchange.caller = self._access.admit(scope["method"], scope["path"], headers)
+        access = self._access
+        caller = access.admit(scope, headers) or await access.admit_token(scope, headers)
+        exchange.caller = caller
+        if b"origin" in headers:
+            self._origins.check(scope, headers)
         if scope["path"] == PATH:
             await self._predict(exchange)
         else:
@@ -105,8 +109,9 @@ class Front:
         exchange.route = PATH
         if exchange.scope["method"] != "POST":
             raise MethodNotAllowedError("POST")
+        key = read_key(exchange.headers.get(b"idempotency-key"))
         body = await self._read(exchange)
-        answer = await self._answering.answer(body, Question(exchange.caller))
+        answer = await self._answering.answer(body, Question(exchange.caller, key))
         exchange.rows = len(answer.prediction_id)
         exchange.version = answer.model_version
         await exchange.answer(200, self._encode(answer))

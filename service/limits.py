@@ -17,7 +17,7 @@ from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.storage.redis.redispy import RedispyBridge
 from limits.aio.strategies import FixedWindowRateLimiter
-from limits.errors import ConfigurationError, StorageError
+from limits.errors import StorageError
 from sqlalchemy import Engine
 
 from contracts.settings import Settings
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 0.5
 # After a failure nothing is counted for so long; then one request finds out.
 PAUSE_SECONDS = 5.0
+_REDIS = frozenset({"redis", "rediss", "redis+unix"})
 
 
 class LimitsUrlError(ValueError):
     """Limits cannot be counted there."""
 
-    def __init__(self, url: str) -> None:
-        scheme = url.partition("://")[0]
+    def __init__(self, scheme: str) -> None:
         super().__init__(
             f"PERENNIAL_LIMITS_URL: {scheme!r} is not memory://, database:// or redis://host"
         )
@@ -134,27 +134,28 @@ class Limits:
 
 
 def make_limits(settings: Settings, engine: Engine, on_failure: Callable[[], None]) -> Limits:
-    """Limits counted where the settings say; connects to nothing yet.
+    """Limits counted where the settings say; connects to nothing yet."""
+    scheme = settings.limits_url.partition("://")[0]
+    storage: Storage
+    if scheme == "memory":
+        storage = MemoryStorage(wrap_exceptions=True)
+    elif scheme == "database":
+        storage = DatabaseStorage(engine)
+    else:
+        url = f"async+{settings.limits_url}"
+        storage = RedisStorage(url, wrap_exceptions=True, implementation="redispy")
+    return Limits(storage, on_failure)
+
+
+def check_limits_url(url: str) -> None:
+    """Say before the start whether limits can be counted there.
 
     Raises:
         LimitsUrlError: there is no such place.
     """
-    url = settings.limits_url
-    try:
-        return Limits(_storage(url, engine), on_failure)
-    except (ConfigurationError, ValueError):
-        raise LimitsUrlError(url) from None
-
-
-def _storage(url: str, engine: Engine) -> Storage:
-    scheme = url.partition("://")[0]
-    if scheme == "memory":
-        return MemoryStorage(wrap_exceptions=True)
-    if scheme == "database":
-        return DatabaseStorage(engine)
-    if scheme in ("redis", "rediss", "redis+unix"):
-        return RedisStorage(f"async+{url}", wrap_exceptions=True, implementation="redispy")
-    raise LimitsUrlError(url)
+    scheme, _, place = url.partition("://")
+    if scheme not in ("memory", "database") and not (scheme in _REDIS and place):
+        raise LimitsUrlError(scheme)
 
 
 @lru_cache(maxsize=1024)
