@@ -1,6 +1,7 @@
 """create_app(settings): wires the service together; `python -m service` runs it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -27,8 +28,12 @@ from service.ledger import Ledger
 from service.metrics import Metrics
 from service.openapi import describe_api
 from service.parts import Parts
+from service.quality import Quality
 from service.routes import health, models, outcomes, predictions, reports
+from service.shared_metrics import SharedMetrics
 from service.sole_writer import hold_database
+from service.state import State
+from service.targets import targets_in
 from service.templates import make_templates
 
 
@@ -42,14 +47,16 @@ def create_app(
     engine: Engine | None = None,
     clock: Callable[[], datetime] = utc_now,
     on_started: Callable[[], None] | None = None,
+    slot: int | None = None,
 ) -> Front:
     """Build the ASGI app; it touches database and bundles when its lifespan starts.
 
     Args:
         engine: instead of the one that the settings name.
         on_started: called once everything that start-up makes is in memory.
+        slot: of this worker, where there are several.
     """
-    parts = _make_parts(settings, engine or make_engine(settings.database_url), clock)
+    parts = _make_parts(settings, engine or make_engine(settings.database_url), clock, slot)
     app = FastAPI(
         title="Perennial",
         generate_unique_id_function=_operation_id,
@@ -70,11 +77,14 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime]) -> Parts:
+def _make_parts(
+    settings: Settings, engine: Engine, clock: Callable[[], datetime], slot: int | None
+) -> Parts:
     metrics = Metrics()
     load = partial(load_serving, settings.bundles_dir, max_rows=settings.max_rows)
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
     ledger = Ledger(engine, metrics, clock)
+    metrics.registry.register(State(watcher, time.monotonic))
     return Parts(
         settings=settings,
         engine=engine,
@@ -86,7 +96,25 @@ def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime
         clock=clock,
         templates=make_templates(),
         explainer=Explainer(settings.bundles_dir),
+        shared=_share(metrics, settings, slot),
+        quality=_measure(engine, metrics, settings, clock) if not slot else None,
     )
+
+
+def _share(metrics: Metrics, settings: Settings, slot: int | None) -> SharedMetrics | None:
+    if slot is None:
+        return None
+    shared = SharedMetrics(metrics, settings.metrics_dir, slot, settings.workers, time.time)
+    metrics.shown = shared
+    return shared
+
+
+def _measure(
+    engine: Engine, metrics: Metrics, settings: Settings, clock: Callable[[], datetime]
+) -> Quality:
+    quality = Quality(engine, metrics, targets_in(settings.bundles_dir), clock)
+    metrics.registry.register(quality)
+    return quality
 
 
 @asynccontextmanager
@@ -97,12 +125,17 @@ async def _lifespan(
     with hold_database(parts.engine):
         await asyncio.to_thread(parts.watcher.start)
         parts.ledger.start()
+        watching = [part for part in (parts.quality, parts.shared) if part is not None]
+        for part in watching:
+            part.start()
         if on_started is not None:
             on_started()
         yield
         await asyncio.to_thread(parts.explainer.stop)
         await asyncio.to_thread(parts.watcher.stop)
         await parts.ledger.stop()
+        for part in watching:
+            await asyncio.to_thread(part.stop)
         parts.engine.dispose()
 
 

@@ -17,6 +17,8 @@ from service.champion import ChampionWatcher
 from service.explain import Explainer
 from service.ledger import Ledger
 from service.metrics import Metrics
+from service.quality import Quality
+from service.shared_metrics import SharedMetrics
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Parts:
     clock: Callable[[], datetime]
     templates: Environment
     explainer: Explainer
+    shared: SharedMetrics | None  # of several workers
+    quality: Quality | None  # of the first worker
 
 
 def get_parts(request: Request) -> Parts:
