@@ -3,6 +3,7 @@
 import argparse
 import gc
 import logging.config
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.settings import Settings
 from service.app import create_app
+from service.otel import TracingMissingError, traces_wanted
 from service.shared_metrics import SlotTakenError, clear_slots
 from service.sole_writer import SecondServiceError, hold_database
 from service.workers import PortTakenError, WorkerFailedError, listen, supervise
@@ -60,6 +62,7 @@ def main() -> None:
     settings = _read_settings()
     logging.config.dictConfig(LOGGING)
     _check_database(settings)
+    _check_tracing()
     if settings.workers == 1:
         app = create_app(settings, on_started=tune_garbage_collection)
         uvicorn.run(app, host=settings.host, port=settings.port, **UVICORN)
@@ -110,6 +113,13 @@ def _check_database(settings: Settings) -> None:
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", error)).strip().splitlines()[0]
         sys.exit(f"cannot start: the database cannot be opened: {cause}")
+
+
+def _check_tracing() -> None:
+    try:
+        traces_wanted(os.environ)
+    except TracingMissingError as error:
+        sys.exit(f"cannot start: {error}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """create_app(settings): wires the service together; `python -m service` runs it."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,13 +14,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlalchemy import Engine
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
 
 from contracts.database import make_engine
 from contracts.migrate import require_current
 from contracts.settings import Settings
 from service.access import Access
 from service.answering import Answering
-from service.champion import ChampionWatcher, load_serving
+from service.champion import ChampionWatcher, Serving, load_serving
 from service.decoder import InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
 from service.explain import Explainer
@@ -27,6 +29,7 @@ from service.front import Front
 from service.ledger import Ledger
 from service.metrics import Metrics
 from service.openapi import describe_api
+from service.otel import find_tracing
 from service.parts import Parts
 from service.quality import Quality
 from service.routes import health, models, outcomes, predictions, reports
@@ -48,7 +51,7 @@ def create_app(
     clock: Callable[[], datetime] = utc_now,
     on_started: Callable[[], None] | None = None,
     slot: int | None = None,
-) -> Front:
+) -> ASGIApp:
     """Build the ASGI app; it touches database and bundles when its lifespan starts.
 
     Args:
@@ -70,7 +73,8 @@ def create_app(
         app.add_exception_handler(known, _answer_known)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.openapi = _openapi_of(app, parts)  # type: ignore[method-assign]  # FastAPI's documented way
-    return Front(app, parts.answering, parts.access, parts.metrics, settings)
+    front = Front(app, parts.answering, parts.access, parts.metrics, settings)
+    return front if parts.tracing is None else parts.tracing.app(front)
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -81,9 +85,15 @@ def _make_parts(
     settings: Settings, engine: Engine, clock: Callable[[], datetime], slot: int | None
 ) -> Parts:
     metrics = Metrics()
-    load = partial(load_serving, settings.bundles_dir, max_rows=settings.max_rows)
+    tracing = find_tracing(os.environ)
+    load: Callable[[str], Serving] = partial(
+        load_serving, settings.bundles_dir, max_rows=settings.max_rows
+    )
+    if tracing is not None:
+        load = tracing.loading(load, settings.max_rows)
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
-    ledger = Ledger(engine, metrics, clock)
+    make_ledger = Ledger if tracing is None else tracing.ledger
+    ledger = make_ledger(engine, metrics, clock)
     metrics.registry.register(State(watcher, time.monotonic))
     return Parts(
         settings=settings,
@@ -98,6 +108,7 @@ def _make_parts(
         explainer=Explainer(settings.bundles_dir),
         shared=_share(metrics, settings, slot),
         quality=_measure(engine, metrics, settings, clock) if not slot else None,
+        tracing=tracing,
     )
 
 
@@ -125,7 +136,7 @@ async def _lifespan(
     with hold_database(parts.engine):
         await asyncio.to_thread(parts.watcher.start)
         parts.ledger.start()
-        watching = [part for part in (parts.quality, parts.shared) if part is not None]
+        watching = [part for part in (parts.tracing, parts.shared, parts.quality) if part]
         for part in watching:
             part.start()
         if on_started is not None:
@@ -134,7 +145,7 @@ async def _lifespan(
         await asyncio.to_thread(parts.explainer.stop)
         await asyncio.to_thread(parts.watcher.stop)
         await parts.ledger.stop()
-        for part in watching:
+        for part in reversed(watching):
             await asyncio.to_thread(part.stop)
         parts.engine.dispose()
 
