@@ -95,6 +95,10 @@ class SharedMetrics(Collector):
         self._stop.set()
         self._thread.join()
         self.save()
+        self.release()
+
+    def release(self) -> None:
+        """Free the slot, as the end of the process does."""
         self._held.close()
 
     def save(self) -> None:

@@ -4,6 +4,7 @@ prometheus_client's own multiprocess mode maps files that a kill at the wrong mo
 state that breaks every later scrape (its issue 1199). A file here is whole or it is skipped.
 """
 
+import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
@@ -54,7 +55,11 @@ def take(collector: Collector, now: float) -> Snapshot:
             metric.name,
             metric.type,
             metric.documentation,
-            [Series(one.name, tuple(one.labels.items()), one.value) for one in metric.samples],
+            [
+                Series(one.name, tuple(one.labels.items()), float(one.value))
+                for one in metric.samples
+                if math.isfinite(one.value)  # JSON knows no others
+            ],
         )
         for metric in collector.collect()
     ]
