@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 import numpy as np
@@ -78,6 +79,7 @@ class Predictor:
     def __init__(self, bundle: Bundle) -> None:
         self.version = bundle.version
         self.schema = bundle.schema
+        self.trained_until = datetime.fromisoformat(bundle.manifest["trained_until"])
         self._model = bundle.model()
         self._numeric_columns = len(self.schema.matrix_columns)
         self._text_columns = len(self.schema.categorical)

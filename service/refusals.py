@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from contracts.audit import Act, record_all
 from service.groups import QueueFullError
-from service.ledger import LedgerUnavailableError
+from service.store import LedgerUnavailableError
 
 log = logging.getLogger(__name__)
 
