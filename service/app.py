@@ -79,7 +79,7 @@ def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime
     metrics = Metrics()
     load = partial(load_serving, settings.bundles_dir, max_rows=settings.max_rows)
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
-    ledger = Ledger(engine, metrics, clock)
+    ledger = Ledger(engine, metrics, clock, settings)
     refusals = Refusals(ledger.run, clock)
     access = Access(settings, KeyRing(engine, clock), refusals, make_tokens(settings))
     return Parts(
