@@ -1,18 +1,17 @@
 """Every fault: what it needs around it, and how often it is injected."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from benchmarks.faults import database, disk, processes, versions
 from benchmarks.faults.place import Service, make_place
 from benchmarks.faults.postgres import Postgres, temporary_postgres
 from benchmarks.faults.proxy import Proxy, proxy_to
+from benchmarks.faults.setting import Setting
+from benchmarks.faults.traced import power_cut
 from benchmarks.faults.trial import Bench
 from deploy.local import free_port
 
@@ -20,35 +19,29 @@ Figures = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What a fault is given: a directory of its own, bundles, how much, and randomness."""
-
-    directory: Path
-    bundles: tuple[Path, Path]
-    amount: int
-    quick: bool
-    rng: np.random.Generator
-
-    def seconds(self, usual: float) -> float:
-        """How long an outage lasts."""
-        return 2.0 if self.quick else usual
-
-
-@dataclass(frozen=True)
 class Fault:
-    inject: Callable[[Setting], Awaitable[Figures]]
+    """How it is injected, and how often: usually, and when there is little time."""
+
+    inject: Callable[[Setting], Coroutine[Any, Any, Figures]]
     usual: int
     few: int
 
-    def trials(self, *, quick: bool) -> int:
-        return self.few if quick else self.usual
+
+@dataclass(frozen=True)
+class Control:
+    """A bug of seeded.py, the fault that must find it, as what, and in how many trials."""
+
+    bug: str
+    fault: str
+    harm: str
+    trials: int
 
 
 @asynccontextmanager
 async def on_sqlite(setting: Setting, **settings: Any) -> AsyncIterator[tuple[Bench, Service]]:
     """A running service on a SQLite file."""
     place = make_place(setting.directory, setting.bundles, **settings)
-    service = Service(place)
+    service = Service(place, setting.module)
     service.start()
     try:
         service.wait_until_ready()
@@ -67,7 +60,7 @@ async def on_postgresql(setting: Setting) -> AsyncIterator[tuple[Bench, Service,
             place = make_place(
                 setting.directory, setting.bundles, server.url(), database_url=server.url(listen)
             )
-            service = Service(place)
+            service = Service(place, setting.module)
             service.start()
             try:
                 await asyncio.to_thread(service.wait_until_ready)
@@ -159,6 +152,14 @@ async def _full_disk(setting: Setting) -> Figures:
     return bench.figures.as_json()
 
 
+async def _power_cut(setting: Setting) -> Figures:
+    return (await power_cut(setting, spooling=False)).as_json()
+
+
+async def _power_cut_spooling(setting: Setting) -> Figures:
+    return (await power_cut(setting, spooling=True)).as_json()
+
+
 FAULTS: dict[str, Fault] = {
     "kill_sqlite": Fault(_kill, 200, 4),
     "kill_postgresql": Fault(_kill_postgresql, 50, 2),
@@ -173,4 +174,23 @@ FAULTS: dict[str, Fault] = {
     "postgresql_refused": Fault(_refuse, 5, 1),
     "postgresql_slow": Fault(_slow, 5, 1),
     "ambiguous_commit": Fault(_ambiguous, 200, 20),
+    "power_cut": Fault(_power_cut, 1000, 30),
+    "power_cut_while_spooling": Fault(_power_cut_spooling, 1000, 30),
 }
+
+# The suite itself is tested: each of these bugs must be found.
+CONTROLS: dict[str, Control] = {
+    f"control_{control.bug}": control
+    for control in (
+        Control("no_sync", "power_cut", "lost", 30),
+        Control("answer_before_write", "kill_sqlite", "lost", 3),
+        Control("answers_swapped", "swap_and_rollback", "mismatched", 3),
+    )
+}
+
+
+def trials_of(name: str, *, quick: bool) -> int:
+    """How often a fault, or a control's, is injected."""
+    if name in CONTROLS:
+        return CONTROLS[name].trials
+    return FAULTS[name].few if quick else FAULTS[name].usual
