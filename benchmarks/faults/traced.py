@@ -67,10 +67,7 @@ def _cut(place: Place, trace: Path, disk: Disk, setting: Setting) -> Findings:
     calls = list(read_calls(trace))
     database = Path(place.engine.url.database or "")
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
-    import shutil
 
-    shutil.copy(trace, "/tmp/x/faults/trace")
-    print(vars(bench_v)) if False else None
     with tempfile.TemporaryDirectory(dir=memory) as scratch:
         return cut_everywhere(
             calls, disk, database, place.settings.spool_dir, setting.amount, setting.rng,
