@@ -32,6 +32,7 @@ class Client:
 
     Args:
         patience: seconds to wait for an answer before it counts as unknown.
+        pause: seconds between an answer and the next request of the same connection.
         headers: of every request, such as a key for the service.
     """
 
@@ -39,6 +40,7 @@ class Client:
     journal: Journal
     numbers: Iterator[int]
     patience: float = 30.0
+    pause: float = 0.0
     headers: str = ""
     progress: Progress = field(default_factory=Progress)
 
@@ -79,6 +81,8 @@ class Client:
                 await asyncio.sleep(RECONNECT_SECONDS)
                 continue
             _, streams = await self._ask(make_request(next(self.numbers)), streams)
+            if self.pause:
+                await asyncio.sleep(self.pause)
         await _close(streams)
 
     async def _connect(self) -> Streams:

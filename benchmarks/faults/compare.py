@@ -13,6 +13,8 @@ from benchmarks.faults.oracle import Oracle
 from benchmarks.faults.requests import Request, make_request, moment_of, number_of
 from contracts.tables import predictions
 
+Told = tuple[dict[str, Any], float]  # a row's features, and the probability in its answer
+
 TOLERANCE = 1e-5  # a group of another size may round the last bits of a float32 otherwise
 
 
@@ -81,14 +83,24 @@ def compare(lines: Iterable[Line], rows: Sequence[Stored], oracle: Oracle) -> Ve
         else:
             answers[line.number].append(line)
     verdict = Verdict()
+    told: dict[str, list[Told]] = defaultdict(list)  # by version
     for number, own in answers.items():
-        _judge(verdict, make_request(number), own, found[number], oracle)
+        request = make_request(number)
+        answer = _judge(verdict, request, own, found[number])
+        if answer is not None:
+            told[answer["model_version"]] += zip(request.rows, answer["probability"], strict=True)
+    for version, pairs in told.items():
+        expected = oracle.probabilities(version, [features for features, _ in pairs])
+        verdict.mismatched += sum(
+            abs(said - due) > TOLERANCE for (_, said), due in zip(pairs, expected, strict=True)
+        )
     return verdict
 
 
 def _judge(
-    verdict: Verdict, request: Request, lines: list[Line], rows: list[Stored], oracle: Oracle
-) -> None:
+    verdict: Verdict, request: Request, lines: list[Line], rows: list[Stored]
+) -> dict[str, Any] | None:
+    """Judge one request; gives its answer, if there was one."""
     bodies = [line.body for line in lines if line.status == 200 and line.body is not None]
     verdict.requests += 1
     verdict.duplicated += max(0, len(rows) - len(request.rows))
@@ -96,8 +108,8 @@ def _judge(
     verdict.torn += 0 < len(rows) < len(request.rows)  # a request is written whole or not at all
     if not bodies:
         _judge_unanswered(verdict, request, lines, rows)
-        return
-    answer = json.loads(bodies[0])
+        return None
+    answer: dict[str, Any] = json.loads(bodies[0])
     by_id = {row.prediction_id: row for row in rows}
     verdict.acknowledged += len(request.rows)
     for index, prediction_id in enumerate(answer["prediction_id"]):
@@ -109,10 +121,7 @@ def _judge(
         verdict.torn += (row.features, row.prediction, row.probability) != (
             request.rows[index], answer["prediction"][index], answer["probability"][index]
         )  # fmt: skip
-    expected = oracle.probabilities(answer["model_version"], request.rows)
-    verdict.mismatched += any(
-        abs(a - b) > TOLERANCE for a, b in zip(answer["probability"], expected, strict=True)
-    )
+    return answer
 
 
 def _judge_unanswered(

@@ -7,7 +7,7 @@ import time
 from benchmarks.faults.place import Service
 from benchmarks.faults.postgres import Postgres
 from benchmarks.faults.proxy import Proxy
-from benchmarks.faults.trial import Bench, outage, wait_for
+from benchmarks.faults.trial import PAUSE_SECONDS, Bench, outage, wait_for
 
 
 async def stopped(bench: Bench, server: Postgres, trials: int, seconds: float) -> None:
@@ -94,7 +94,7 @@ async def killed_while_locked(bench: Bench, service: Service, trials: int) -> No
     """kill -9 while the database is locked, so that only the spool keeps what is answered."""
     holder = connect_exclusively(bench)
     for _ in range(trials):
-        async with bench.load() as progress:
+        async with bench.load(pause=PAUSE_SECONDS) as progress:
             await wait_for(lambda: progress.answers > 20, "the service does not answer")
             await asyncio.to_thread(holder.execute, "BEGIN EXCLUSIVE")
             await asyncio.sleep(bench.rng.uniform(0.1, 1.5))

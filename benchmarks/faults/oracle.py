@@ -7,7 +7,7 @@ from typing import Any
 
 from service.champion import Serving, load_serving
 
-MAX_ROWS = 10_000
+AT_ONCE = 10_000
 
 
 class Oracle:
@@ -16,19 +16,16 @@ class Oracle:
     def __init__(self, bundles: Path) -> None:
         self._bundles = bundles
         self._loaded: dict[str, Serving] = {}
-        self._known: dict[tuple[str, str], list[float]] = {}
 
     def probabilities(self, version: str, rows: Sequence[dict[str, Any]]) -> list[float]:
         """Of the positive class, one a row."""
-        body = json.dumps({"instances": rows})
-        if (version, body) not in self._known:
-            self._known[version, body] = self._ask(version, body)
-        return self._known[version, body]
-
-    def _ask(self, version: str, body: str) -> list[float]:
         if version not in self._loaded:
-            self._loaded[version] = load_serving(self._bundles, version, MAX_ROWS)
+            self._loaded[version] = load_serving(self._bundles, version, AT_ONCE)
         serving = self._loaded[version]
-        rows = serving.decoder.decode(body.encode())
-        reading = serving.predictor.read(serving.predictor.answers(rows.numeric, rows.text))
-        return [float(p) for p in reading.logged if p is not None]
+        found: list[float] = []
+        for start in range(0, len(rows), AT_ONCE):
+            body = json.dumps({"instances": rows[start : start + AT_ONCE]}).encode()
+            asked = serving.decoder.decode(body)
+            answers = serving.predictor.answers(asked.numeric, asked.text)
+            found += [float(p) for p in serving.predictor.read(answers).logged if p is not None]
+        return found

@@ -16,6 +16,7 @@ from benchmarks.faults.journal import Journal, read_journal
 from benchmarks.faults.place import Place, ledger_health
 
 CONNECTIONS = 16
+PAUSE_SECONDS = 0.02  # in trials that last long: some hundred requests a second are enough
 RECOVERY_SECONDS = 120
 REPEATS = 20  # answered requests with a key that are asked again after each fault
 
@@ -66,14 +67,16 @@ class Bench:
 
     @asynccontextmanager
     async def load(
-        self, *, connections: int = CONNECTIONS, patience: float = 30.0
+        self, *, connections: int = CONNECTIONS, pause: float = 0.0
     ) -> AsyncIterator[Progress]:
         """Load the service while the block runs; afterwards repeat, drain and compare."""
         path = self.place.directory / "journal.jsonl"
         path.unlink(missing_ok=True)
         first = next(self.numbers)
         journal = Journal(path)
-        client = Client(self.place.settings.port, journal, self.numbers, patience, self.headers)
+        client = Client(
+            self.place.settings.port, journal, self.numbers, pause=pause, headers=self.headers
+        )
         try:
             async with client.load(connections) as progress:
                 yield progress
@@ -124,7 +127,7 @@ async def outage(
     end: Callable[[], Awaitable[None]],
 ) -> None:  # fmt: skip
     """A trial: load, `begin`, wait, `end`; recovery and drain are counted from the end."""
-    async with bench.load() as progress:
+    async with bench.load(pause=PAUSE_SECONDS) as progress:
         await wait_for(lambda: progress.answers > 50, "the service does not answer")
         before = progress.answers
         await begin()
