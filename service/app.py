@@ -74,7 +74,7 @@ def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime
     metrics = Metrics()
     load = partial(load_serving, settings.bundles_dir, max_rows=settings.max_rows)
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
-    ledger = Ledger(engine, metrics, clock)
+    ledger = Ledger(engine, metrics, clock, settings)
     return Parts(
         settings=settings,
         engine=engine,

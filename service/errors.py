@@ -15,9 +15,10 @@ from service.explain import (
     VersionGoneError,
 )
 from service.groups import QueueFullError
-from service.ledger import LedgerUnavailableError
+from service.idempotency import InvalidKeyError, KeyInProgressError, KeyReusedError
 from service.predictor import NotFiniteError
-from service.queries import UnknownPredictionError
+from service.queries import NotYetReadableError, UnknownPredictionError
+from service.store import LedgerUnavailableError
 
 
 class TooLargeError(ValueError):
@@ -55,6 +56,10 @@ _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     NoChampionError: (503, "no_champion", _RETRY),
     QueueFullError: (503, "queue_full", _RETRY),
     LedgerUnavailableError: (503, "ledger_unavailable", _RETRY),
+    InvalidKeyError: (400, "invalid_key", {}),
+    KeyReusedError: (422, "key_reused", {}),
+    KeyInProgressError: (409, "key_in_progress", _RETRY),
+    NotYetReadableError: (503, "not_yet_readable", _RETRY),
     UnknownVersionError: (404, "unknown_version", {}),
     NothingToRollBackError: (409, "nothing_to_roll_back", {}),
     UnknownPredictionError: (404, "unknown_prediction", {}),

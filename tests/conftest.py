@@ -54,6 +54,7 @@ def settings(tmp_path: Path) -> Settings:
         bundles_dir=tmp_path / "bundles",
         reports_dir=tmp_path / "reports",
         work_dir=tmp_path / "retrains",
+        spool_dir=tmp_path / "spool",
         admin_token=TOKEN,
         champion_poll_seconds=0.02,
     )

@@ -51,6 +51,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "PERENNIAL_DATABASE_URL": settings.database_url,
         "PERENNIAL_BUNDLES_DIR": str(settings.bundles_dir),
         "PERENNIAL_REPORTS_DIR": str(settings.reports_dir),
+        "PERENNIAL_SPOOL_DIR": str(settings.spool_dir),
         "PERENNIAL_PORT": "0",
     }
 
