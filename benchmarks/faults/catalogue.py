@@ -131,8 +131,8 @@ async def _slow(setting: Setting) -> Figures:
 
 
 async def _ambiguous(setting: Setting) -> Figures:
-    async with on_postgresql(setting) as (bench, _, _, proxy):
-        await database.ambiguous(bench, proxy, setting.amount)
+    async with on_postgresql(setting) as (bench, service, _, proxy):
+        await database.ambiguous(bench, service, proxy, setting.amount)
     return bench.figures.as_json()
 
 

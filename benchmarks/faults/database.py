@@ -9,6 +9,8 @@ from benchmarks.faults.postgres import Postgres
 from benchmarks.faults.proxy import Proxy
 from benchmarks.faults.trial import PAUSE_SECONDS, Bench, outage, wait_for
 
+RESETS = 5
+
 
 async def stopped(bench: Bench, server: Postgres, trials: int, seconds: float) -> None:
     """The server is stopped without a goodbye, and started again."""
@@ -63,16 +65,23 @@ async def slow(bench: Bench, proxy: Proxy, trials: int, seconds: float) -> None:
         await outage(bench, seconds, begin, end)
 
 
-async def ambiguous(bench: Bench, proxy: Proxy, trials: int) -> None:
-    """Commits succeed, and the connection breaks before the client learns of it."""
-    proxy.every = 3
+async def ambiguous(bench: Bench, service: Service, proxy: Proxy, trials: int) -> None:
+    """Commits succeed, and the connection breaks before the client learns of it.
+
+    It happens to the ledger's groups and to the replay of the spool. After some the service is
+    restarted: it trusts a database less and less that fails again and again.
+    """
     while bench.figures.trials < trials:
-        part = min(20, trials - bench.figures.trials)
-        async with bench.load() as progress:
+        part = min(RESETS, trials - bench.figures.trials)
+        proxy.every = 1 + bench.figures.trials // RESETS % 3
+        async with bench.load(pause=PAUSE_SECONDS) as progress:
             proxy.cuts = part
             await wait_for(lambda: proxy.cuts == 0, "too few commits went through the proxy")
             await bench.note_recovery(progress, time.monotonic())
         bench.figures.trials += part
+        await asyncio.to_thread(service.terminate)
+        service.start()
+        await asyncio.to_thread(service.wait_until_ready)
 
 
 async def locked(bench: Bench, trials: int, seconds: float) -> None:

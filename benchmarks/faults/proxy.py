@@ -35,6 +35,7 @@ class Proxy:
     cuts: int = 0
     every: int = 1
     commits: int = 0
+    connections: int = 0
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def reset_all(self) -> None:
@@ -53,12 +54,14 @@ class Proxy:
             return
         ends = {writer, onward}
         self._open |= ends
+        self.connections += 1
         try:
             await asyncio.gather(self._ask(reader, onward), self._answer(there, writer))
         except OSError:
             pass
         finally:
             self._open -= ends
+            self.connections -= 1
             for end in ends:
                 end.close()
 
@@ -108,3 +111,5 @@ async def proxy_to(port: int, listen: int) -> AsyncIterator[Proxy]:
         server.close()
         proxy.mode = "pass"
         proxy.reset_all()
+        while proxy.connections:  # each ends by itself once both of its sides are closed
+            await asyncio.sleep(0.01)
