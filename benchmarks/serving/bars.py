@@ -59,11 +59,12 @@ def results_table(results: Results) -> str:
     """Markdown, one row per system and number of connections."""
     rows = [
         [name, key[1:], f"{f['rps']:,.0f}", f"{f['rps'] / results['echo'][key]['rps']:.3f}",
-         f"{f['p50_ms']:.2f}", f"{f['p99_ms']:.2f}", f"{f['errors']:.0f}"]
+         f"{f['cpu_us']:,.0f}", f"{f['p50_ms']:.2f}", f"{f['p99_ms']:.2f}", f"{f['errors']:.0f}"]
         for name, found in results.items()
         for key, f in found.items()
     ]  # fmt: skip
-    head = ["system", "connections", "requests/s", "of the echo", "p50 ms", "p99 ms", "errors"]
+    head = ["system", "connections", "requests/s", "of the echo", "CPU µs", "p50 ms", "p99 ms",
+            "errors"]  # fmt: skip
     return _table(head, rows)
 
 

@@ -30,10 +30,17 @@ def one_row(
     for number in connections:
         for _ in range(rounds):
             for name, system in systems.items():
-                found = load(system.url, system.body, number, seconds, headers=system.headers)
-                runs[name][f"c{number}"].append(found)
+                runs[name][f"c{number}"].append(_load(system, system.body, number, seconds))
                 on_run()
     return runs
+
+
+def _load(system: System, body: bytes, connections: int, seconds: int) -> Figures:
+    """As load, with the processor's time that the system took for a request."""
+    before = cpu_seconds(system)
+    found = load(system.url, body, connections, seconds, headers=system.headers)
+    spent = cpu_seconds(system) - before
+    return {**found, "cpu_us": round(spent / max(found["requests"], 1) * 1e6, 1)}
 
 
 def medians(runs: Runs) -> dict[str, dict[str, Figures]]:
@@ -45,8 +52,8 @@ def medians(runs: Runs) -> dict[str, dict[str, Figures]]:
 
 def median(runs: list[Figures]) -> Figures:
     """Of each figure; requests and errors are sums."""
-    middle = {k: statistics.median(run[k] for run in runs) for k in ("rps", "p50_ms", "p99_ms")}
-    return {**middle, **{k: sum(run[k] for run in runs) for k in ("requests", "errors")}}
+    sums = {name: sum(run[name] for run in runs) for name in ("requests", "errors")}
+    return {name: statistics.median(run[name] for run in runs) for name in runs[0]} | sums
 
 
 def large_requests(system: System, row: Row, rounds: int, seconds: int) -> dict[str, Figures]:
@@ -54,9 +61,7 @@ def large_requests(system: System, row: Row, rounds: int, seconds: int) -> dict[
     body = json.dumps({"instances": [row] * LARGE_ROWS}).encode()
     found = {}
     for number in LARGE_CONNECTIONS:
-        runs = [load(system.url, body, number, seconds, headers=system.headers)
-                for _ in range(rounds)]  # fmt: skip
-        middle = median(runs)
+        middle = median([_load(system, body, number, seconds) for _ in range(rounds)])
         found[f"c{number}"] = {**middle, "rows_per_second": middle["rps"] * LARGE_ROWS}
     return found
 
@@ -65,6 +70,12 @@ def rss_bytes(system: System) -> int:
     """Resident memory of the system, its child processes included."""
     process = psutil.Process(system.pid)
     return sum(one.memory_info().rss for one in [process, *process.children(recursive=True)])
+
+
+def cpu_seconds(system: System) -> float:
+    """Processor time of the system so far, in user and kernel mode."""
+    times = psutil.Process(system.pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def start_seconds(directory: Path, row: Row, tries: int = START_TRIES) -> float:
