@@ -19,6 +19,7 @@ from contracts.migrate import migrate
 from contracts.settings import Settings
 from contracts.tables import predictions
 from deploy.local import BUNDLE, as_environment, free_port, publish
+from service.key_store import NewKey, create_key
 
 Row = Mapping[str, object]
 
@@ -97,8 +98,8 @@ def tutorial(directory: Path, row: Row) -> Iterator[System]:
         yield System(f"http://127.0.0.1:{port}/predict", json.dumps(row).encode(), pid, log)
 
 
-def prepare(directory: Path, database_url: str | None = None) -> Settings:
-    """Settings of a service of its own, whose database holds the trained bundle's champion."""
+def prepare(directory: Path, database_url: str | None = None) -> tuple[Settings, str]:
+    """Settings of a service of its own with the trained bundle as champion, and a key to it."""
     directory.mkdir(parents=True, exist_ok=True)
     settings = Settings(
         _env_file=None,
@@ -108,13 +109,14 @@ def prepare(directory: Path, database_url: str | None = None) -> Settings:
         spool_dir=directory / "spool",
         metrics_dir=directory / "metrics",
         port=free_port(),
-        access="open",
     )
     engine = make_engine(settings.database_url)
     migrate(engine)
-    publish(engine, settings, datetime.now(UTC))
+    now = datetime.now(UTC)
+    publish(engine, settings, now)
+    key = create_key(engine, NewKey("bench", ["predict"]), actor="bench", now=now)
     engine.dispose()
-    return settings
+    return settings, key
 
 
 @contextlib.contextmanager
@@ -122,21 +124,15 @@ def service(
     directory: Path, row: Row, *, database_url: str | None = None, module: str = "service"
 ) -> Iterator[System]:
     """The real service's /predict, started as `python -m MODULE`."""
-    settings = prepare(directory, database_url)
+    settings, key = prepare(directory, database_url)
     url, log = f"http://127.0.0.1:{settings.port}/predict", directory / "log"
     with process(["-m", module], as_environment(settings), log) as pid:
-        yield System(
-            url, service_body(row), pid, log, settings.database_url, access_headers(settings)
-        )
+        headers = {"Authorization": f"Bearer {key}"}
+        yield System(url, service_body(row), pid, log, settings.database_url, headers)
 
 
 def service_body(row: Row) -> bytes:
     return json.dumps({"features": row}).encode()
-
-
-def access_headers(settings: Settings) -> dict[str, str]:
-    """What makes the service answer."""
-    return {}
 
 
 def wait_for(system: System, pause_seconds: float = 0.05) -> None:
