@@ -1,7 +1,9 @@
 """create_app(settings): wires the service together; `python -m service` runs it."""
 
 import asyncio
+import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -13,13 +15,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlalchemy import Engine
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
 
 from contracts.database import make_engine
 from contracts.migrate import require_current
 from contracts.settings import Settings
 from service.access import Access
 from service.answering import Answering
-from service.champion import ChampionWatcher, load_serving
+from service.champion import ChampionWatcher, Serving, load_serving
 from service.decoder import InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
 from service.explain import Explainer
@@ -33,10 +36,15 @@ from service.metrics import Metrics
 from service.oidc import make_tokens
 from service.openapi import describe_api
 from service.openapi_access import describe_access
+from service.otel import find_tracing
 from service.parts import Parts
+from service.quality import Quality
 from service.refusals import Refusals
 from service.routes import health, models, outcomes, predictions, reports
+from service.shared_metrics import SharedMetrics
 from service.sole_writer import hold_database
+from service.state import State
+from service.targets import targets_in
 from service.templates import make_templates
 
 
@@ -51,15 +59,18 @@ def create_app(
     clock: Callable[[], datetime] = utc_now,
     on_started: Callable[[], None] | None = None,
     journal: Journal | None = None,
-) -> Front:
+    slot: int | None = None,
+) -> ASGIApp:
     """Build the ASGI app; it touches database and bundles when its lifespan starts.
 
     Args:
         engine: instead of the one that the settings name.
         on_started: called once everything that start-up makes is in memory.
         journal: where request lines go, if the settings want them; None = nowhere.
+        slot: of this worker, where there are several.
     """
-    parts = _make_parts(settings, engine or make_engine(settings.database_url), clock, journal)
+    engine = engine or make_engine(settings.database_url)
+    parts = _make_parts(settings, engine, clock, journal, slot)
     app = FastAPI(
         title="Perennial",
         generate_unique_id_function=_operation_id,
@@ -74,7 +85,7 @@ def create_app(
         app.add_exception_handler(known, _answer_known)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.openapi = _openapi_of(app, parts)  # type: ignore[method-assign]  # FastAPI's documented way
-    return Front(
+    front = Front(
         app,
         parts.answering,
         parts.access,
@@ -83,6 +94,7 @@ def create_app(
         request_ids(secrets.token_hex(4)),
         journal if settings.access_log else None,
     )
+    return front if parts.tracing is None else parts.tracing.app(front)
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -94,14 +106,24 @@ def _make_parts(
     engine: Engine,
     clock: Callable[[], datetime],
     journal: Journal | None,
+    slot: int | None,
 ) -> Parts:
     metrics = Metrics()
-    load = partial(load_serving, settings.bundles_dir, max_rows=settings.max_rows)
+    tracing = find_tracing(os.environ)
+    load: Callable[[str], Serving] = partial(
+        load_serving, settings.bundles_dir, max_rows=settings.max_rows
+    )
+    if tracing is not None:
+        load = tracing.loading(load, settings.max_rows)
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
-    ledger = Ledger(engine, metrics, clock, settings)
+    make_ledger = Ledger if tracing is None else tracing.ledger
+    ledger = make_ledger(engine, metrics, clock, settings)
     limits = make_limits(settings, engine, metrics.errors.labels("limits").inc)
+    if journal is not None:
+        journal.on_drop = metrics.log_lines_dropped.inc
     refusals = Refusals(ledger.run, clock)
     access = Access(settings, KeyRing(engine, clock), refusals, make_tokens(settings))
+    metrics.registry.register(State(watcher, time.monotonic))
     return Parts(
         settings=settings,
         engine=engine,
@@ -115,7 +137,26 @@ def _make_parts(
         clock=clock,
         templates=make_templates(),
         explainer=Explainer(settings.bundles_dir),
+        shared=_share(metrics, settings, slot),
+        quality=_measure(engine, metrics, settings, clock) if not slot else None,
+        tracing=tracing,
     )
+
+
+def _share(metrics: Metrics, settings: Settings, slot: int | None) -> SharedMetrics | None:
+    if slot is None:
+        return None
+    shared = SharedMetrics(metrics, settings.metrics_dir, slot, settings.workers, time.time)
+    metrics.shown = shared
+    return shared
+
+
+def _measure(
+    engine: Engine, metrics: Metrics, settings: Settings, clock: Callable[[], datetime]
+) -> Quality:
+    quality = Quality(engine, metrics, targets_in(settings.bundles_dir), clock)
+    metrics.registry.register(quality)
+    return quality
 
 
 @asynccontextmanager
@@ -127,9 +168,11 @@ async def _lifespan(
         await asyncio.to_thread(parts.watcher.start)
         await asyncio.to_thread(parts.access.start)
         parts.ledger.start()
-        if parts.journal is not None:
-            parts.journal.on_drop = parts.metrics.log_lines_dropped.inc
-            parts.journal.start()
+        watching = [
+            part for part in (parts.journal, parts.tracing, parts.shared, parts.quality) if part
+        ]
+        for part in watching:
+            part.start()
         if on_started is not None:
             on_started()
         yield
@@ -138,9 +181,9 @@ async def _lifespan(
         await parts.access.stop()
         await parts.ledger.stop()
         await parts.limits.stop()
+        for part in reversed(watching):
+            await asyncio.to_thread(part.stop)
         parts.engine.dispose()
-        if parts.journal is not None:
-            await asyncio.to_thread(parts.journal.stop)
 
 
 def _openapi_of(app: FastAPI, parts: Parts) -> Callable[[], dict[str, Any]]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from fastapi import Depends, Request, Response
@@ -19,6 +19,11 @@ from service.journal import Journal
 from service.ledger import Ledger
 from service.limits import Limits
 from service.metrics import Metrics
+from service.quality import Quality
+from service.shared_metrics import SharedMetrics
+
+if TYPE_CHECKING:  # an extra: requirements/otel.txt
+    from service.tracing import Tracing
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,9 @@ class Parts:
     clock: Callable[[], datetime]
     templates: Environment
     explainer: Explainer
+    shared: SharedMetrics | None  # of several workers
+    quality: Quality | None  # of the first worker
+    tracing: "Tracing | None"
 
 
 def get_parts(request: Request) -> Parts:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -60,6 +61,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "PERENNIAL_BUNDLES_DIR": str(settings.bundles_dir),
         "PERENNIAL_REPORTS_DIR": str(settings.reports_dir),
         "PERENNIAL_SPOOL_DIR": str(settings.spool_dir),
+        "PERENNIAL_METRICS_DIR": str(settings.metrics_dir),
+        "PERENNIAL_WORKERS": str(settings.workers),
         "PERENNIAL_PORT": "0",
         "PERENNIAL_ACCESS": settings.access,
     }
@@ -75,7 +78,7 @@ def service_process(settings: Settings, log: Path) -> Iterator[tuple[subprocess.
     try:
         wait_for(lambda: "running on" in log.read_text() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
-        yield process, int(log.read_text().split("127.0.0.1:")[1].split()[0])
+        yield process, int(re.search(r"running on http://127\.0\.0\.1:(\d+)", log.read_text())[1])
     finally:
         process.kill()
         process.wait()
