@@ -18,6 +18,7 @@ from service.journal import Journal
 
 MAX_PATH = 200
 MAX_TEXT = 8000
+_MILLISECONDS = tuple(f".{one:03d}Z" for one in range(1000))
 _encode = msgspec.json.Encoder().encode
 
 
@@ -66,7 +67,7 @@ def request_lines() -> Callable[[Exchange, str, float], bytes]:
                 shown_path(exchange.scope.get("raw_path") or b""),
                 exchange.route,
                 status,
-                round(seconds * 1000, 3),
+                int(seconds * 1_000_000) / 1000,
                 visible(exchange.caller.name),
                 exchange.rows,
                 exchange.version,
@@ -113,7 +114,7 @@ def stamps() -> Callable[[float], str]:
         whole = int(now)
         if whole != second:
             second, prefix = whole, f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}"
-        return f"{prefix}.{int((now - whole) * 1000):03d}Z"
+        return prefix + _MILLISECONDS[int((now - whole) * 1000)]
 
     return stamp
 
