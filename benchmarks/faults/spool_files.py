@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
+from benchmarks.faults.requests import number_of
 from service.batch import decode
 from service.records import scan
-
-from benchmarks.faults.requests import number_of
 
 # (prediction_id, number of its request, model_version, features, prediction, probability)
 Raw = tuple[str, int, str, str, str, float]
