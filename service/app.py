@@ -37,7 +37,6 @@ from service.shared_metrics import SharedMetrics
 from service.sole_writer import hold_database
 from service.state import State
 from service.targets import targets_in
-from service.templates import make_templates
 
 
 def utc_now() -> datetime:
@@ -104,7 +103,6 @@ def _make_parts(
         answering=Answering(watcher, ledger),
         access=Access(settings),
         clock=clock,
-        templates=make_templates(),
         explainer=Explainer(settings.bundles_dir),
         shared=_share(metrics, settings, slot),
         quality=_measure(engine, metrics, settings, clock) if not slot else None,
