@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.settings import Settings
+from service.access import AccessSettingsError, check_settings
 from service.app import create_app
+from service.key_store import valid_keys
+from service.oidc import OidcSettingsError, make_tokens
 from service.otel import TracingMissingError, traces_wanted
 from service.shared_metrics import SlotTakenError, clear_slots
 from service.sole_writer import SecondServiceError, hold_database
@@ -36,6 +40,15 @@ LOGGING = {
     "loggers": {"alembic": {"level": "WARNING"}},
     "root": {"level": "INFO", "handlers": ["stderr"]},
 }
+
+REFUSALS = (
+    AccessSettingsError,
+    DatabaseOutOfDateError,
+    DatabaseUrlError,
+    OidcSettingsError,
+    SecondServiceError,
+)
+log = logging.getLogger("service")
 
 
 UVICORN: dict[str, Any] = {
@@ -61,7 +74,7 @@ def main() -> None:
     argparse.ArgumentParser(prog="python -m service", description=__doc__).parse_args()
     settings = _read_settings()
     logging.config.dictConfig(LOGGING)
-    _check_database(settings)
+    _check_start(settings)
     _check_tracing()
     if settings.workers == 1:
         app = create_app(settings, on_started=tune_garbage_collection)
@@ -96,8 +109,8 @@ def _read_settings() -> Settings:
         sys.exit("settings cannot be used: " + "; ".join(problems))
 
 
-def _check_database(settings: Settings) -> None:
-    """Say in one line why the service cannot start."""
+def _check_start(settings: Settings) -> None:
+    """Say in one line why the service cannot start: the database, or who may ask it."""
     try:
         engine = make_engine(settings.database_url)
         if settings.workers > 1 and engine.dialect.name == "sqlite":
@@ -106,9 +119,13 @@ def _check_database(settings: Settings) -> None:
                 "set PERENNIAL_DATABASE_URL or PERENNIAL_WORKERS=1"
             )
         require_current(engine)
-        with hold_database(engine):
-            engine.dispose()
-    except (DatabaseUrlError, DatabaseOutOfDateError, SecondServiceError) as error:
+        with hold_database(engine), engine.connect() as connection:
+            keys = len(valid_keys(connection, datetime.now(UTC)))
+        engine.dispose()
+        make_tokens(settings)
+        if warning := check_settings(settings, keys):
+            log.warning(warning)
+    except REFUSALS as error:
         sys.exit(f"cannot start: {error}")
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", error)).strip().splitlines()[0]

@@ -26,12 +26,16 @@ from service.decoder import InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
 from service.explain import Explainer
 from service.front import Front
+from service.key_ring import KeyRing
 from service.ledger import Ledger
 from service.metrics import Metrics
+from service.oidc import make_tokens
 from service.openapi import describe_api
+from service.openapi_access import describe_access
 from service.otel import find_tracing
 from service.parts import Parts
 from service.quality import Quality
+from service.refusals import Refusals
 from service.routes import health, models, outcomes, predictions, reports
 from service.shared_metrics import SharedMetrics
 from service.sole_writer import hold_database
@@ -63,6 +67,7 @@ def create_app(
         title="Perennial",
         generate_unique_id_function=_operation_id,
         lifespan=partial(_lifespan, parts, on_started),
+        redirect_slashes=False,  # a redirect would name the host that the request named
     )
     app.state.parts = parts
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
@@ -92,8 +97,10 @@ def _make_parts(
         load = tracing.loading(load, settings.max_rows)
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
     make_ledger = Ledger if tracing is None else tracing.ledger
-    ledger = make_ledger(engine, metrics, clock)
+    ledger = make_ledger(engine, metrics, clock, settings)
     metrics.registry.register(State(watcher, time.monotonic))
+    refusals = Refusals(ledger.run, clock)
+    access = Access(settings, KeyRing(engine, clock), refusals, make_tokens(settings))
     return Parts(
         settings=settings,
         engine=engine,
@@ -101,7 +108,7 @@ def _make_parts(
         ledger=ledger,
         watcher=watcher,
         answering=Answering(watcher, ledger),
-        access=Access(settings),
+        access=access,
         clock=clock,
         explainer=Explainer(settings.bundles_dir),
         shared=_share(metrics, settings, slot),
@@ -133,6 +140,7 @@ async def _lifespan(
     await asyncio.to_thread(require_current, parts.engine)
     with hold_database(parts.engine):
         await asyncio.to_thread(parts.watcher.start)
+        await asyncio.to_thread(parts.access.start)
         parts.ledger.start()
         watching = [part for part in (parts.tracing, parts.shared, parts.quality) if part]
         for part in watching:
@@ -142,6 +150,7 @@ async def _lifespan(
         yield
         await asyncio.to_thread(parts.explainer.stop)
         await asyncio.to_thread(parts.watcher.stop)
+        await parts.access.stop()
         await parts.ledger.stop()
         for part in reversed(watching):
             await asyncio.to_thread(part.stop)
@@ -157,9 +166,11 @@ def _openapi_of(app: FastAPI, parts: Parts) -> Callable[[], dict[str, Any]]:
         version = serving.version if serving else None
         if version not in kept:
             kept.clear()
-            kept[version] = describe_api(
+            document = describe_api(
                 app, serving.schema if serving else None, version, parts.settings.max_rows
             )
+            describe_access(document, is_open=parts.settings.access == "open")
+            kept[version] = document
         return kept[version]
 
     return openapi

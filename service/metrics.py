@@ -26,6 +26,9 @@ KEPT_VERSIONS = 8
 GAUGE_RULES: dict[str, Rule] = {
     "perennial_database_reachable": "min",
     "perennial_ledger_queue": "sum",
+    "perennial_ledger_unbalanced_rows": "sum",
+    "perennial_spool_bytes": "sum",
+    "perennial_spool_rows": "sum",
     "perennial_workers": "sum",
     "process_open_fds": "worker",
     "process_max_fds": "worker",

@@ -17,11 +17,13 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode, Tracer,
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.answers import Answer
 from service.champion import Serving
 from service.decoder import Decoded, Decoder
 from service.front import PATH
 from service.groups import Job
-from service.ledger import Answer, Ledger
+from service.idempotency import Claim
+from service.ledger import Ledger
 from service.predictor import Predictor
 
 SHOWN_PATH = 200
@@ -127,8 +129,10 @@ class TracedLedger(Ledger):
         self._tracer = tracer
         self._asking: dict[int, SpanContext] = {}  # by identity of what was decoded
 
-    def predict(self, predictor: Predictor, decoded: Decoded) -> "asyncio.Future[Answer]":
-        future = super().predict(predictor, decoded)
+    def predict(
+        self, predictor: Predictor, decoded: Decoded, claim: Claim | None = None
+    ) -> "asyncio.Future[Answer]":
+        future = super().predict(predictor, decoded, claim)
         known: dict[str, str | int] = {
             "perennial.rows": len(decoded.features),
             "perennial.version": predictor.version,
