@@ -98,9 +98,9 @@ def _make_parts(
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
     make_ledger = Ledger if tracing is None else tracing.ledger
     ledger = make_ledger(engine, metrics, clock, settings)
-    metrics.registry.register(State(watcher, time.monotonic))
     refusals = Refusals(ledger.run, clock)
     access = Access(settings, KeyRing(engine, clock), refusals, make_tokens(settings))
+    metrics.registry.register(State(watcher, time.monotonic))
     return Parts(
         settings=settings,
         engine=engine,

@@ -86,12 +86,12 @@ class Predictor:
         self._read = partial(READERS[self.schema.target.task], self.schema.target)
 
     def answers(
-        self, numeric: Sequence[Sequence[float]], text: Sequence[Sequence[str]]
+        self, numeric: Sequence[Sequence[float | None]], text: Sequence[Sequence[str]]
     ) -> NDArray[np.float32]:
         """What the model answers, float32 (n, outputs); not finite where it has no answer.
 
         Args:
-            numeric: (n, matrix columns), NaN = missing.
+            numeric: (n, matrix columns), NaN or None = missing.
             text: (n, categorical features), "" = missing.
         """
         numbers = np.array(numeric, np.float32).reshape(len(numeric), self._numeric_columns)

@@ -37,17 +37,16 @@ def assess(parts: Parts) -> dict[str, Any]:
 def _hindrances(watcher: ChampionWatcher, ledger: Mapping[str, Any]) -> Iterator[str]:
     """Why /predict cannot answer."""
     if watcher.serving is None:
-        yield watcher.problem or "no version has been promoted yet"
+        yield _champion_problem(watcher) or "no version has been promoted yet"
     if ledger["mode"] == "spooling" and ledger["spool_fill"] >= 1.0:
         yield "the database is away and the spool is full"
 
 
 def _problems(watcher: ChampionWatcher, ledger: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong though /predict answers. A mode that somebody chose is not."""
-    if watcher.serving is not None and watcher.problem is not None:
-        yield watcher.problem
-    if not watcher.database_reachable:
-        yield "the database cannot be read"
+    problem = _champion_problem(watcher)
+    if watcher.serving is not None and problem is not None:
+        yield problem
     if ledger["mode"] == "spooling":
         yield f"{ledger['waiting_rows']} rows wait in the spool for the database"
     if ALERT_FILL <= ledger["spool_fill"]:
@@ -56,3 +55,8 @@ def _problems(watcher: ChampionWatcher, ledger: Mapping[str, Any]) -> Iterator[s
         yield f"{ledger['quarantined']} rows are in the spool's quarantine"
     if not ledger["balanced"]:
         yield "answered rows are missing from the ledger"
+
+
+def _champion_problem(watcher: ChampionWatcher) -> str | None:
+    """Strangers may ask, and a database's own words may hold its address."""
+    return watcher.problem if watcher.database_reachable else "the database cannot be read"
