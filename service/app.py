@@ -41,7 +41,6 @@ from service.shared_metrics import SharedMetrics
 from service.sole_writer import hold_database
 from service.state import State
 from service.targets import targets_in
-from service.templates import make_templates
 
 
 def utc_now() -> datetime:
@@ -111,7 +110,6 @@ def _make_parts(
         answering=Answering(watcher, ledger),
         access=access,
         clock=clock,
-        templates=make_templates(),
         explainer=Explainer(settings.bundles_dir),
         shared=_share(metrics, settings, slot),
         quality=_measure(engine, metrics, settings, clock) if not slot else None,
