@@ -1,6 +1,7 @@
 """From a request's rows to a durable answer: what every protocol calls; knows no HTTP."""
 
 import asyncio
+from datetime import datetime
 from typing import NamedTuple
 
 from service.caller import Caller
@@ -10,13 +11,25 @@ from service.ledger import Answer, Ledger
 
 # Decoding more than this would hold up every other request, so it goes to a thread.
 SMALL_BODY = 50_000
+SMALL_ROWS = 200
+
+
+class VersionNotServedError(LookupError):
+    """A request names a version that does not answer now."""
+
+    def __init__(self, asked: str, serving: str) -> None:
+        super().__init__(f"version {asked!r} does not answer; {serving!r} does")
 
 
 class Question(NamedTuple):
-    """Who asks, and the key under which a repeated request gets its first answer."""
+    """Who asks, and the key under which a repeated request gets its first answer.
+
+    `version`: the only one that may answer; None = whichever is chosen.
+    """
 
     caller: Caller
     idempotency_key: str | None = None
+    version: str | None = None
 
 
 class Answering:
@@ -40,10 +53,22 @@ class Answering:
             decoded = await asyncio.to_thread(serving.decoder.decode, body)
         return await self._ask(serving, decoded, question)
 
-    async def answer_rows(self, rows: list[object], question: Question) -> Answer:
-        """Answer rows that another protocol's adapter has found; raises as `answer`."""
+    async def answer_rows(
+        self, rows: list[object], question: Question, event_time: datetime | None = None
+    ) -> Answer:
+        """Answer rows that another protocol's adapter has found.
+
+        Raises:
+            VersionNotServedError: `question.version` does not answer.
+            Others: as `answer`.
+        """
         serving = self._watcher.require()
-        decoded = await asyncio.to_thread(serving.decoder.decode_rows, rows)
+        if question.version not in (None, serving.version):
+            raise VersionNotServedError(str(question.version), serving.version)
+        if len(rows) <= SMALL_ROWS:
+            decoded = serving.decoder.decode_rows(rows, event_time)
+        else:
+            decoded = await asyncio.to_thread(serving.decoder.decode_rows, rows, event_time)
         return await self._ask(serving, decoded, question)
 
     async def _ask(self, serving: Serving, decoded: Decoded, question: Question) -> Answer:

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy import Engine
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
 
 from contracts.database import make_engine
 from contracts.migrate import require_current
@@ -26,6 +27,7 @@ from service.ledger import Ledger
 from service.metrics import Metrics
 from service.openapi import describe_api
 from service.parts import Parts
+from service.protocols import invocations, v2, vertex
 from service.routes import health, models, outcomes, predictions, reports
 from service.sole_writer import hold_database
 from service.templates import make_templates
@@ -41,7 +43,7 @@ def create_app(
     engine: Engine | None = None,
     clock: Callable[[], datetime] = utc_now,
     on_started: Callable[[], None] | None = None,
-) -> Front:
+) -> ASGIApp:
     """Build the ASGI app; it touches database and bundles when its lifespan starts.
 
     Args:
@@ -52,13 +54,15 @@ def create_app(
     app = FastAPI(title="Perennial", lifespan=partial(_lifespan, parts, on_started))
     app.state.parts = parts
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    for module in (outcomes, predictions, models, reports, health):
+    for module in (outcomes, predictions, models, reports, health, v2, invocations, vertex):
         app.include_router(module.router)
     for known in KNOWN:
         app.add_exception_handler(known, _answer_known)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.openapi = _openapi_of(app, parts)  # type: ignore[method-assign]  # FastAPI's documented way
-    return Front(app, parts.answering, parts.access, parts.metrics, settings)
+    front = Front(app, parts.answering, parts.access, parts.metrics, settings)
+    paths = vertex.platform_paths(settings)
+    return vertex.answer_also_at(front, paths) if paths else front
 
 
 def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime]) -> Parts:
@@ -113,7 +117,7 @@ def _openapi_of(app: FastAPI, parts: Parts) -> Callable[[], dict[str, Any]]:
 
 
 async def _answer_known(request: Request, error: Exception) -> Response:
-    status, kind, headers, body = answer_error(error)
+    status, kind, headers, body = answer_error(error, request.scope["path"])
     request.app.state.parts.metrics.errors.labels(kind).inc()
     return Response(body, status, headers, media_type="application/json")
 

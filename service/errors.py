@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.registry import NothingToRollBackError, UnknownVersionError
+from service.answering import VersionNotServedError
 from service.champion import NoChampionError
 from service.decoder import InvalidRequestError, Problem
 from service.explain import (
@@ -17,6 +18,12 @@ from service.explain import (
 from service.groups import QueueFullError
 from service.ledger import LedgerUnavailableError
 from service.predictor import NotFiniteError
+from service.protocols.errors import (
+    NotAcceptableError,
+    UnknownModelError,
+    UnsupportedMediaTypeError,
+    shape_error,
+)
 from service.queries import UnknownPredictionError
 
 
@@ -55,6 +62,10 @@ _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     NoChampionError: (503, "no_champion", _RETRY),
     QueueFullError: (503, "queue_full", _RETRY),
     LedgerUnavailableError: (503, "ledger_unavailable", _RETRY),
+    UnknownModelError: (404, "unknown_model", {}),
+    VersionNotServedError: (404, "version_not_served", {}),
+    UnsupportedMediaTypeError: (415, "media_type", {}),
+    NotAcceptableError: (406, "not_acceptable", {}),
     UnknownVersionError: (404, "unknown_version", {}),
     NothingToRollBackError: (409, "nothing_to_roll_back", {}),
     UnknownPredictionError: (404, "unknown_prediction", {}),
@@ -67,13 +78,14 @@ _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
 KNOWN = tuple(_ANSWERS)
 
 
-def answer_error(error: Exception) -> ErrorAnswer:
-    """The HTTP answer for an exception of KNOWN."""
+def answer_error(error: Exception, path: str) -> ErrorAnswer:
+    """The HTTP answer for an exception of KNOWN, in the shape of the path's protocol."""
     known = next(one for one in type(error).__mro__ if one in _ANSWERS)
     status, kind, headers = _ANSWERS[known]
     if isinstance(error, MethodNotAllowedError):
         headers = {"Allow": error.allowed}
-    return ErrorAnswer(status, kind, headers, msgspec.json.encode({"detail": _detail(error)}))
+    body = msgspec.json.encode(shape_error(path, status, _detail(error)))
+    return ErrorAnswer(status, kind, headers, body)
 
 
 def _detail(error: Exception) -> Any:

@@ -1,0 +1,149 @@
+"""Tensors of the Open Inference Protocol: JSON and binary forms, to and from Python values; pure.
+
+https://github.com/kserve/open-inference-protocol, with its binary tensor data extension.
+"""
+
+import math
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from service.protocols.cells import missing_if_nan
+from service.protocols.errors import invalid
+from service.values import safe_text
+
+# Sizes in binary form, little-endian; BYTES elements bring their own length.
+_DTYPES = {
+    "BOOL": "?",
+    **{f"{sign}INT{8 * size}": f"<{letter}{size}" for sign, letter in (("", "i"), ("U", "u"))
+       for size in (1, 2, 4, 8)},
+    **{f"FP{8 * size}": f"<f{size}" for size in (2, 4, 8)},
+}  # fmt: skip
+DATATYPES = (*_DTYPES, "BYTES")
+_LENGTH = struct.Struct("<I")
+
+
+class Tensor(msgspec.Struct):
+    """One tensor as its JSON has it; `data` is absent where the values follow in binary."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: dict[str, Any] = {}
+    data: list[Any] | None = None
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+class TensorData(msgspec.Struct, frozen=True):
+    """A tensor that answers; `values` are in row-major order."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    values: list[Any]
+
+
+def read_values(tensor: Tensor, binary: bytes | None, max_rows: int) -> list[Any]:
+    """The tensor's values in row-major order, `shape` checked; NaN becomes None.
+
+    Args:
+        binary: its bytes, None where `data` has the values.
+
+    Raises:
+        InvalidRequestError: names the tensor.
+    """
+    if tensor.datatype not in DATATYPES:
+        raise _wrong(tensor, "has an unknown datatype", ", ".join(DATATYPES))
+    if not 1 <= len(tensor.shape) <= 2 or any(length < 1 for length in tensor.shape):
+        raise _wrong(tensor, f"has the shape {tensor.shape[:5]}", "[n], or [n, columns]")
+    if tensor.shape[0] > max_rows:
+        raise _wrong(tensor, f"has {tensor.shape[0]} rows", f"1 to {max_rows} rows")
+    values = _read_json(tensor) if binary is None else _read_binary(tensor, binary)
+    if len(values) != tensor.size:
+        raise _wrong(tensor, f"has {len(values)} values", f"{tensor.size}, as its shape says")
+    return [missing_if_nan(value) for value in values]
+
+
+def _read_json(tensor: Tensor) -> list[Any]:
+    """`data`, flat or nested as the shape is."""
+    values: list[Any] = tensor.data or []
+    if len(tensor.shape) == 2 and values and all(type(one) is list for one in values):
+        if any(len(one) != tensor.shape[1] for one in values):
+            raise _wrong(tensor, "has rows that do not fit its shape", str(tensor.shape))
+        values = [value for row in values for value in row]
+    fits = _JSON_TYPES[tensor.datatype.rstrip("0123456789")]
+    for value in values:
+        if value is not None and type(value) not in fits:
+            allowed = f"values of {tensor.datatype}; null = missing"
+            raise _wrong(tensor, f"holds a {type(value).__name__}", allowed)
+    return values
+
+
+_JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "BOOL": (bool,), "INT": (int,), "UINT": (int,), "FP": (int, float), "BYTES": (str,),
+}  # fmt: skip
+
+
+def _read_binary(tensor: Tensor, binary: bytes) -> list[Any]:
+    if tensor.datatype == "BYTES":
+        return _read_texts(tensor, binary)
+    dtype = np.dtype(_DTYPES[tensor.datatype])
+    if len(binary) != tensor.size * dtype.itemsize:
+        allowed = f"{tensor.size * dtype.itemsize}, as its shape says"
+        raise _wrong(tensor, f"has {len(binary)} bytes", allowed)
+    if tensor.datatype == "BOOL":  # any other byte than 0 and 1 would be no valid bool
+        return [byte != 0 for byte in binary]
+    values: list[Any] = np.frombuffer(binary, dtype).tolist()
+    return values
+
+
+def _read_texts(tensor: Tensor, binary: bytes) -> list[Any]:
+    """Each element is its length in 4 bytes, little-endian, and then its UTF-8."""
+    found, at = [], 0
+    try:
+        while at < len(binary):
+            (length,) = _LENGTH.unpack_from(binary, at)
+            at += _LENGTH.size + length
+            if at > len(binary):
+                raise _wrong(tensor, "ends within an element", "whole elements")
+            found.append(binary[at - length : at].decode())
+    except (struct.error, UnicodeDecodeError) as error:
+        raise _wrong(tensor, f"cannot be read: {error}", "length and UTF-8 of each text") from None
+    return found
+
+
+def to_json(tensor: TensorData) -> dict[str, Any]:
+    """The tensor with its values as JSON."""
+    return {**_head(tensor), "data": tensor.values}
+
+
+def to_binary(tensor: TensorData) -> tuple[dict[str, Any], bytes]:
+    """The tensor's JSON, and its values in binary form."""
+    data = _WRITERS[tensor.datatype](tensor.values)
+    return {**_head(tensor), "parameters": {"binary_data_size": len(data)}}, data
+
+
+def _head(tensor: TensorData) -> dict[str, Any]:
+    return {"name": tensor.name, "shape": tensor.shape, "datatype": tensor.datatype}
+
+
+def _write_texts(texts: Sequence[str]) -> bytes:
+    encoded = [text.encode() for text in texts]
+    return b"".join(_LENGTH.pack(len(one)) + one for one in encoded)
+
+
+_WRITERS: dict[str, Callable[[list[Any]], bytes]] = {
+    "BYTES": _write_texts,
+    "INT64": lambda values: np.array(values, "<i8").tobytes(),
+    "FP64": lambda values: np.array(values, "<f8").tobytes(),
+}
+
+
+def _wrong(tensor: Tensor, problem: str, allowed: str) -> Exception:
+    return invalid(problem, allowed, field=safe_text(tensor.name))
