@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from sqlalchemy import Engine
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
@@ -51,7 +52,11 @@ def create_app(
         on_started: called once everything that start-up makes is in memory.
     """
     parts = _make_parts(settings, engine or make_engine(settings.database_url), clock)
-    app = FastAPI(title="Perennial", lifespan=partial(_lifespan, parts, on_started))
+    app = FastAPI(
+        title="Perennial",
+        generate_unique_id_function=_operation_id,
+        lifespan=partial(_lifespan, parts, on_started),
+    )
     app.state.parts = parts
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     for module in (outcomes, predictions, models, reports, health, v2, invocations, vertex):
@@ -63,6 +68,10 @@ def create_app(
     front = Front(app, parts.answering, parts.access, parts.metrics, settings)
     paths = vertex.platform_paths(settings)
     return vertex.answer_also_at(front, paths) if paths else front
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
 
 
 def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime]) -> Parts:
@@ -110,7 +119,9 @@ def _openapi_of(app: FastAPI, parts: Parts) -> Callable[[], dict[str, Any]]:
         version = serving.version if serving else None
         if version not in kept:
             kept.clear()
-            kept[version] = describe_api(app, serving.schema if serving else None, version)
+            kept[version] = describe_api(
+                app, serving.schema if serving else None, version, parts.settings.max_rows
+            )
         return kept[version]
 
     return openapi

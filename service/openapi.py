@@ -5,19 +5,27 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from contracts.schema import Feature, FeatureSchema, Target
-from service.values import SHOWN_CATEGORIES, describe
+from contracts.schema import FeatureSchema
+from service.openapi_errors import content, declare_refusals, problem, problems, response
+from service.openapi_rows import (
+    Shape,
+    an_object,
+    answers,
+    named_row,
+    positional_row,
+    true_label,
+)
 
-_JSON_TYPES = {"numeric": "number", "integer": "integer", "categorical": "string",
-               "datetime": "string"}  # fmt: skip
-_EVENT_TIME = {
+_MOMENT: Shape = {
     "type": "string",
     "format": "date-time",
     "description": "when the question arose, ISO 8601 with a zone; now if absent",
 }
 
 
-def describe_api(app: FastAPI, schema: FeatureSchema | None, version: str | None) -> dict[str, Any]:
+def describe_api(
+    app: FastAPI, schema: FeatureSchema | None, version: str | None, max_rows: int
+) -> dict[str, Any]:
     """The OpenAPI document; generic while there is no champion."""
     document = get_openapi(
         title="Perennial",
@@ -26,36 +34,41 @@ def describe_api(app: FastAPI, schema: FeatureSchema | None, version: str | None
         routes=app.routes,
     )
     components = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):  # our refusals have a form of their own
+        components.pop(name, None)
     components |= {
-        "Row": _named_row(schema),
-        "PositionalRow": _positional_row(schema),
+        "Row": named_row(schema),
+        "PositionalRow": positional_row(schema),
         "Predictions": _predictions(schema),
-        "Problems": _problems(),
-        "Problem": _object({"detail": {"type": "string"}}),
+        "Results": _results(),
+        "Problems": problems(),
+        "Problem": problem(),
     }
-    document["paths"] = {"/predict": {"post": _predict(schema)}, **document["paths"]}
-    _describe_outcomes(document["paths"]["/outcomes"]["post"], schema)
+    document["paths"] = {"/predict": {"post": _predict(schema, max_rows)}, **document["paths"]}
+    _describe_outcomes(document["paths"]["/outcomes"]["post"], schema, max_rows)
+    declare_refusals(document)
     return document
 
 
-def _predict(schema: FeatureSchema | None) -> dict[str, Any]:
+def _predict(schema: FeatureSchema | None, max_rows: int) -> dict[str, Any]:
     return {
         "summary": "Predict one or many rows",
         "description": "Every row is in the ledger before the answer leaves.",
         "operationId": "predict",
-        "requestBody": {"required": True, "content": _content(_forms(), _examples(schema))},
+        "requestBody": {"required": True, "content": content(_forms(max_rows), _examples(schema))},
         "responses": {
-            "200": _response("one entry a row, in the request's order", "Predictions"),
-            "413": _response("the body is too large", "Problem"),
-            "422": _response("the request is invalid; nothing was predicted", "Problems"),
-            "503": _response("nothing could be answered durably; try again", "Problem"),
+            "200": {
+                **response("one entry a row, in the request's order", "Predictions"),
+                "links": _links(schema),
+            },
         },
     }
 
 
-def _forms() -> dict[str, Any]:
+def _forms(max_rows: int) -> Shape:
     row, positional = {"$ref": _ref("Row")}, {"$ref": _ref("PositionalRow")}
-    instances = {"type": "array", "minItems": 1, "items": {"oneOf": [row, positional]}}
+    either = {"oneOf": [row, positional]}
+    instances = {"type": "array", "minItems": 1, "maxItems": max_rows, "items": either}
     return {
         "oneOf": [
             _form("named", {"features": row}),
@@ -65,55 +78,22 @@ def _forms() -> dict[str, Any]:
     }
 
 
-def _form(title: str, properties: dict[str, Any]) -> dict[str, Any]:
-    form = _object({**properties, "event_time": _EVENT_TIME}, required=list(properties))
+def _form(title: str, properties: dict[str, Any]) -> Shape:
+    form = an_object({**properties, "event_time": _MOMENT}, required=list(properties))
     return {"title": title, **form}
 
 
-def _named_row(schema: FeatureSchema | None) -> dict[str, Any]:
-    if schema is None:
-        return {"type": "object", "description": "name -> value"}
-    required = [feature.name for feature in schema.features if not feature.nullable]
-    row = _object({f.name: _property(f) for f in schema.features}, required=required)
-    return {**row, "example": schema.example()}
-
-
-def _positional_row(schema: FeatureSchema | None) -> dict[str, Any]:
-    if schema is None:
-        return {"type": "array", "items": {}, "description": "values in schema order"}
-    size = len(schema.features)
-    return {
-        "type": "array",
-        "description": f"values in this order: {', '.join(schema.names)}",
-        "items": {},
-        "minItems": size,
-        "maxItems": size,
-        "example": list(schema.example().values()),
+def _links(schema: FeatureSchema | None) -> dict[str, Any]:
+    """Where the id of an answer leads."""
+    asked = {"prediction_id": "$response.body#/prediction_id/0"}
+    links: dict[str, Any] = {
+        name: {"operationId": operation, "parameters": asked}
+        for name, operation in (("row", "get_prediction"), ("explanation", "get_explanation"))
     }
-
-
-def _property(feature: Feature) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        **_value(feature),
-        "description": describe(feature),
-        "x-kind": feature.kind,
-        "example": feature.example,
-    }
-    if feature.kind == "datetime":
-        return shown
-    if feature.low is not None and feature.high is not None:
-        shown["x-seen-range"] = [feature.low, feature.high]
-    if feature.categories:
-        shown["x-seen-categories"] = list(feature.categories[:SHOWN_CATEGORIES])
-    return shown
-
-
-def _value(feature: Feature) -> dict[str, Any]:
-    if feature.kind != "boolean":
-        kind = _JSON_TYPES[feature.kind]
-        return {"type": [kind, "null"] if feature.nullable else kind}
-    forms: list[dict[str, Any]] = [{"type": "boolean"}, {"enum": [0, 1, *feature.words]}]
-    return {"anyOf": [*forms, {"type": "null"}] if feature.nullable else forms}
+    if schema and schema.target.classes:
+        body = {**asked, "outcome": schema.target.classes[0]}
+        links["outcome"] = {"operationId": "post_outcomes", "requestBody": body}
+    return links
 
 
 def _examples(schema: FeatureSchema | None) -> dict[str, Any]:
@@ -128,87 +108,49 @@ def _examples(schema: FeatureSchema | None) -> dict[str, Any]:
     }
 
 
-def _predictions(schema: FeatureSchema | None) -> dict[str, Any]:
-    answers = _answers(schema.target) if schema else {"prediction": {}}
+def _predictions(schema: FeatureSchema | None) -> Shape:
+    lists = answers(schema.target) if schema else {"prediction": {}}
     properties = {
-        **{name: {"type": "array", "items": item} for name, item in answers.items()},
+        **{name: {"type": "array", "items": item} for name, item in lists.items()},
         "prediction_id": {"type": "array", "items": {"type": "string", "format": "uuid"}},
         "model_version": {"type": "string"},
     }
-    return _object(properties, required=list(properties))
+    return an_object(properties, required=list(properties))
 
 
-def _answers(target: Target) -> dict[str, Any]:
-    """One entry a row of every list that answers."""
-    number = {"type": "number"}
-    if target.task == "regression":
-        value = {**number, "description": target.name}
-        if target.margin is None:
-            return {"prediction": value}
-        share = f"[low, high]; holds the true value in {target.coverage:.0%} of rows"
-        return {"prediction": value, "interval": _list_of(number, 2, share)}
-    classes = list(target.classes)
-    label = {"enum": classes, "description": f"class of {target.name}"}
-    if target.task == "binary":
-        chance = {**number, "description": f"of the class {classes[1]}"}
-        return {"prediction": label, "probability": chance}
-    order = f"of the classes {', '.join(map(str, classes))}, in this order"
-    return {"prediction": label, "probability": _list_of(number, len(classes), order)}
-
-
-def _list_of(item: dict[str, Any], size: int, description: str) -> dict[str, Any]:
-    return {"type": "array", "items": item, "minItems": size, "maxItems": size,
-            "description": description}  # fmt: skip
-
-
-def _problems() -> dict[str, Any]:
-    one = _object(
-        {
-            "row": {"type": ["integer", "null"], "description": "from 0; null = the whole request"},
-            "field": {"type": ["string", "null"]},
-            "problem": {"type": "string"},
-            "allowed": {"type": "string"},
-        }
-    )
-    return _object({"detail": {"type": "array", "items": one}})
-
-
-def _describe_outcomes(operation: dict[str, Any], schema: FeatureSchema | None) -> None:
-    label: dict[str, Any] = {}
-    if schema:
-        numbers = schema.target.task == "regression"
-        label = {"type": "number"} if numbers else {"enum": list(schema.target.classes)}
-    observed = {**_EVENT_TIME, "description": "when it became known; now if absent"}
-    properties = {"prediction_id": {"type": "string"}, "outcome": label, "observed_at": observed}
-    one = _object(properties, required=["prediction_id", "outcome"])
-    many = {"outcomes": {"type": "array", "minItems": 1, "items": one}}
-    form = {"oneOf": [_object(many, required=["outcomes"]), one]}
-    operation["requestBody"] = {"required": True, "content": _content(form, {})}
+def _describe_outcomes(
+    operation: dict[str, Any], schema: FeatureSchema | None, max_rows: int
+) -> None:
+    observed = {**_MOMENT, "type": ["string", "null"],
+                "description": "when it became known; now if absent"}  # fmt: skip
+    properties = {
+        "prediction_id": {"type": "string"},
+        "outcome": true_label(schema),
+        "observed_at": observed,
+    }
+    one = an_object(properties, required=["prediction_id", "outcome"])
+    rows = {"type": "array", "minItems": 1, "maxItems": max_rows, "items": one}
+    form = {"oneOf": [an_object({"outcomes": rows}, required=["outcomes"]), one]}
+    operation["requestBody"] = {"required": True, "content": content(form, {})}
     operation["responses"] = {
-        "200": {"description": "all recorded, corrected or unchanged"},
-        "207": {"description": "some ids are unknown; each result has its own code"},
-        "404": {"description": "every id is unknown"},
-        "422": _response("the request is invalid; nothing was recorded", "Problems"),
-        "503": _response("nothing could be recorded durably; try again", "Problem"),
+        "200": response("all recorded, corrected or unchanged", "Results"),
+        "202": response("kept durably, judged once the database is back", "Results"),
+        "207": response("some ids are unknown; each result has its own code", "Results"),
+        "404": response("every id is unknown", "Results"),
     }
 
 
-def _object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
-    shape: dict[str, Any] = {
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": False,
-    }
-    return shape if required is None else {**shape, "required": required}
-
-
-def _content(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
-    content = {"schema": schema, "examples": examples} if examples else {"schema": schema}
-    return {"application/json": content}
-
-
-def _response(description: str, name: str) -> dict[str, Any]:
-    return {"description": description, "content": _content({"$ref": _ref(name)}, {})}
+def _results() -> Shape:
+    one = an_object(
+        {
+            "prediction_id": {"type": "string"},
+            "status": {"enum": ["recorded", "corrected", "unchanged", "accepted", "unknown"]},
+            "code": {"enum": [200, 202, 404]},
+            "problem": {"type": ["string", "null"]},
+        },
+        required=["prediction_id", "status", "code"],
+    )
+    return an_object({"results": {"type": "array", "items": one}}, required=["results"])
 
 
 def _ref(name: str) -> str:

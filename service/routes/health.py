@@ -32,6 +32,11 @@ async def get_ready(parts: PartsDep) -> Response:
     return json_response(content, 200 if ready else 503)
 
 
-@router.get("/metrics", summary="Counters for Prometheus")
+@router.get(
+    "/metrics",
+    summary="Counters for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 def get_metrics(parts: PartsDep) -> Response:
     return Response(parts.metrics.render(), media_type=CONTENT_TYPE_LATEST)

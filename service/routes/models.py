@@ -33,7 +33,10 @@ def get_models(parts: PartsDep) -> Response:
 
 
 @router.post(
-    "/models/{version}/promote", summary="Make a version champion", dependencies=[AdminOnly]
+    "/models/{version}/promote",
+    summary="Make a version champion",
+    responses={404: {"description": "no such version"}},
+    dependencies=[AdminOnly],
 )
 async def post_promote(version: str, parts: PartsDep, body: Reason | None = None) -> Response:
     reason = (body or Reason()).reason
@@ -47,8 +50,12 @@ async def post_promote(version: str, parts: PartsDep, body: Reason | None = None
     return await _answer(parts, await parts.ledger.run(task))
 
 
-@router.post("/models/rollback", summary="Return to the previous champion",
-             dependencies=[AdminOnly])  # fmt: skip
+@router.post(
+    "/models/rollback",
+    summary="Return to the previous champion",
+    responses={409: {"description": "there is none"}},
+    dependencies=[AdminOnly],
+)
 async def post_rollback(parts: PartsDep, body: Reason | None = None) -> Response:
     reason = (body or Reason()).reason
 

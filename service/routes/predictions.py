@@ -8,7 +8,11 @@ from service.queries import find_prediction
 router = APIRouter()
 
 
-@router.get("/predictions/{prediction_id}", summary="One prediction and its outcomes")
+@router.get(
+    "/predictions/{prediction_id}",
+    summary="One prediction and its outcomes",
+    responses={404: {"description": "no prediction has this id"}},
+)
 def get_prediction(prediction_id: str, parts: PartsDep) -> Response:
     with parts.engine.connect() as connection:
         return json_response(find_prediction(connection, prediction_id))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Response
+from fastapi.responses import HTMLResponse
 
 from service.parts import PartsDep, page_response
 from service.queries import list_checks, list_retrains
@@ -38,7 +39,7 @@ def get_home(parts: PartsDep) -> Response:
     return page_response(parts, "home.html", version=serving.version if serving else None)
 
 
-@router.get("/reports", summary="Page of checks, retrains and reports")
+@router.get("/reports", summary="Page of checks, retrains and reports", response_class=HTMLResponse)
 def get_reports(parts: PartsDep) -> Response:
     files = list_reports(parts.settings.reports_dir)
     with parts.engine.connect() as connection:
@@ -49,7 +50,15 @@ def get_reports(parts: PartsDep) -> Response:
     )
 
 
-@router.get("/reports/{name}", summary="One report")
+@router.get(
+    "/reports/{name}",
+    summary="One report",
+    response_class=HTMLResponse,
+    responses={
+        200: {"content": {"image/png": {}}},
+        404: {"description": "no such report", "content": {"application/json": {}}},
+    },
+)
 def get_report(name: str, parts: PartsDep) -> Response:
     content = read_report(parts.settings.reports_dir, name)
     if content is None:
