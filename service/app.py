@@ -29,6 +29,7 @@ from service.metrics import Metrics
 from service.openapi import describe_api
 from service.parts import Parts
 from service.protocols import invocations, v2, vertex
+from service.protocols.describe import describe_adapters
 from service.routes import health, models, outcomes, predictions, reports
 from service.sole_writer import hold_database
 from service.templates import make_templates
@@ -119,9 +120,10 @@ def _openapi_of(app: FastAPI, parts: Parts) -> Callable[[], dict[str, Any]]:
         version = serving.version if serving else None
         if version not in kept:
             kept.clear()
-            kept[version] = describe_api(
-                app, serving.schema if serving else None, version, parts.settings.max_rows
-            )
+            schema, settings = serving.schema if serving else None, parts.settings
+            document = describe_api(app, schema, version, settings.max_rows)
+            describe_adapters(document, schema, version, settings.model_name, settings.max_rows)
+            kept[version] = document
         return kept[version]
 
     return openapi

@@ -43,12 +43,17 @@ def invalid(
     return InvalidRequestError([Problem(row, field, problem, allowed)])
 
 
+def is_v2(path: str) -> bool:
+    """Whether a path belongs to the Open Inference Protocol."""
+    return path == "/v2" or path.startswith("/v2/")
+
+
 def shape_error(path: str, status: int, detail: str | list[Problem]) -> dict[str, object]:
     """The JSON of an error as clients of this path's protocol read it.
 
     The Open Inference Protocol has `error`, MLflow `error_code` and `message`; ours is `detail`.
     """
-    if path.startswith("/v2/"):
+    if is_v2(path):
         return {"error": _text(detail)}
     if path == "/invocations":
         code = _MLFLOW_CODES.get(status, "BAD_REQUEST")

@@ -14,8 +14,8 @@ from service.protocols.tables import read_body
 from service.routes.health import get_ready
 
 router = APIRouter()
-router.add_api_route("/ping", get_ready, summary="SageMaker, MLflow: whether it can answer")
-router.add_api_route("/health", get_ready, summary="MLflow: as /ping")
+router.add_api_route("/ping", get_ready, name="get_ping", summary="whether it can answer")
+router.add_api_route("/health", get_ready, name="get_health", summary="MLflow: as /ping")
 
 
 @router.post("/invocations", summary="SageMaker, MLflow: predict one or many rows")

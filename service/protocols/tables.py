@@ -16,9 +16,6 @@ from service.protocols.errors import invalid
 from service.protocols.media import CSV, LINES
 from service.values import name_of, safe_text
 
-FORMS = "one of features, instances, inputs, dataframe_split and dataframe_records"
-_BESIDE = frozenset({"event_time", "params", "parameters"})
-
 
 class Asked(NamedTuple):
     """Rows as JSON values, each an object or an array in schema order, and when they arose."""
@@ -27,39 +24,59 @@ class Asked(NamedTuple):
     event_time: datetime | None = None
 
 
+class Form(NamedTuple):
+    """What a JSON body may be: how rows are read by name, and what may stand beside them."""
+
+    readers: Mapping[str, Callable[[object], list[object]]]
+    parameters: str  # name of the object that may hold event_time
+    beside: frozenset[str]
+
+    @property
+    def allowed(self) -> str:
+        return f"an object with exactly one of {', '.join(self.readers)}"
+
+
 def read_body(body: bytes, kind: str, schema: FeatureSchema, max_rows: int) -> Asked:
-    """The rows of a body of this media type, 1 to `max_rows` of them.
+    """The rows of a body to /invocations of this media type, 1 to `max_rows` of them.
 
     Raises:
         InvalidRequestError: it has none, too many, or another form.
     """
     if kind == CSV:
-        asked = Asked(_csv_rows(body, schema))
-    elif kind == LINES:
-        asked = Asked([_line_row(parse_json(line)) for line in body.splitlines() if line.strip()])
-    else:
-        asked = _json_rows(parse_json(body))
+        return _require_rows(Asked(_csv_rows(body, schema)), max_rows)
+    if kind == LINES:
+        lines = [_line_row(parse_json(line)) for line in body.splitlines() if line.strip()]
+        return _require_rows(Asked(lines), max_rows)
+    return _require_rows(_json_rows(body, _INVOCATIONS), max_rows)
+
+
+def read_instances(body: bytes, max_rows: int) -> Asked:
+    """The rows of Vertex AI's {"instances": [...], "parameters": {...}}; raises as read_body."""
+    return _require_rows(_json_rows(body, _VERTEX), max_rows)
+
+
+def _require_rows(asked: Asked, max_rows: int) -> Asked:
     if not 0 < len(asked.rows) <= max_rows:
         raise invalid(f"the body has {len(asked.rows)} rows", f"1 to {max_rows} rows")
     return asked
 
 
-def _json_rows(request: object) -> Asked:
+def _json_rows(body: bytes, form: Form) -> Asked:
+    request = parse_json(body)
     if type(request) is not dict:
-        raise invalid(f"the body is {name_of(request)}", f"an object with {FORMS}")
-    forms = [name for name in request if name not in _BESIDE]
-    if len(forms) != 1 or forms[0] not in _READERS:
-        given = ", ".join(safe_text(name) for name in forms[:MAX_PROBLEMS]) or "nothing"
-        raise invalid(f"the body gives {given}", f"exactly {FORMS}")
-    return Asked(_READERS[forms[0]](request[forms[0]]), _event_time(request))
+        raise invalid(f"the body is {name_of(request)}", form.allowed)
+    names = [name for name in request if name not in form.beside]
+    if len(names) != 1 or names[0] not in form.readers:
+        given = ", ".join(safe_text(name) for name in names[:MAX_PROBLEMS]) or "nothing"
+        raise invalid(f"the body gives {given}", form.allowed)
+    rows = form.readers[names[0]](request[names[0]])
+    return Asked(rows, _event_time(request, form.parameters))
 
 
-def _event_time(request: Mapping[str, object]) -> datetime | None:
-    """When the rows arose: beside them, or in the parameters that these protocols provide."""
-    for name in ("params", "parameters"):
-        parameters = request.get(name)
-        if parameters is None:
-            continue
+def _event_time(request: Mapping[str, object], name: str) -> datetime | None:
+    """When the rows arose: beside them, or in the parameters that the protocol provides."""
+    parameters = request.get(name)
+    if parameters is not None:
         if type(parameters) is not dict or parameters.keys() - {"event_time"}:
             raise invalid("holds what this model does not take", "event_time", field=name)
         request = {**request, **parameters}
@@ -158,10 +175,15 @@ def _cells(line: list[str], kinds: list[Any]) -> list[object]:
     return [from_text(cell, kind) for cell, kind in zip(line, kinds, strict=True)]
 
 
-_READERS: Mapping[str, Callable[[object], list[object]]] = {
-    "features": lambda row: [row],
-    "instances": _rows,
-    "inputs": _inputs,
-    "dataframe_split": _split_rows,
-    "dataframe_records": _frame_rows,
-}
+_INVOCATIONS = Form(
+    {
+        "features": lambda row: [row],
+        "instances": _rows,
+        "inputs": _inputs,
+        "dataframe_split": _split_rows,
+        "dataframe_records": _frame_rows,
+    },
+    "params",
+    frozenset({"event_time", "params"}),
+)
+_VERTEX = Form({"instances": _rows}, "parameters", frozenset({"parameters"}))

@@ -6,7 +6,7 @@ https://github.com/kserve/open-inference-protocol, with its binary tensor data e
 import math
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -24,13 +24,15 @@ _DTYPES = {
 }  # fmt: skip
 DATATYPES = (*_DTYPES, "BYTES")
 _LENGTH = struct.Struct("<I")
+MAX_LENGTH = 2**31 - 1
+Length = Annotated[int, msgspec.Meta(ge=1, le=MAX_LENGTH)]
 
 
 class Tensor(msgspec.Struct):
     """One tensor as its JSON has it; `data` is absent where the values follow in binary."""
 
     name: str
-    shape: list[int]
+    shape: Annotated[list[Length], msgspec.Meta(min_length=1, max_length=2)]
     datatype: str
     parameters: dict[str, Any] = {}
     data: list[Any] | None = None
@@ -50,7 +52,7 @@ class TensorData(msgspec.Struct, frozen=True):
 
 
 def read_values(tensor: Tensor, binary: bytes | None, max_rows: int) -> list[Any]:
-    """The tensor's values in row-major order, `shape` checked; NaN becomes None.
+    """The tensor's values in row-major order, as many as `shape` says; NaN becomes None.
 
     Args:
         binary: its bytes, None where `data` has the values.
@@ -60,8 +62,6 @@ def read_values(tensor: Tensor, binary: bytes | None, max_rows: int) -> list[Any
     """
     if tensor.datatype not in DATATYPES:
         raise _wrong(tensor, "has an unknown datatype", ", ".join(DATATYPES))
-    if not 1 <= len(tensor.shape) <= 2 or any(length < 1 for length in tensor.shape):
-        raise _wrong(tensor, f"has the shape {tensor.shape[:5]}", "[n], or [n, columns]")
     if tensor.shape[0] > max_rows:
         raise _wrong(tensor, f"has {tensor.shape[0]} rows", f"1 to {max_rows} rows")
     values = _read_json(tensor) if binary is None else _read_binary(tensor, binary)

@@ -62,7 +62,9 @@ async def get_server(parts: PartsDep) -> Response:
 
 
 @router.get(MODEL, summary="Open Inference: the model's inputs and outputs")
-@router.get(VERSION, summary="Open Inference: inputs and outputs of a version")
+@router.get(
+    VERSION, name="get_model_version", summary="Open Inference: inputs and outputs of a version"
+)
 async def get_model(served: Served, name: str) -> Response:
     return json_response(
         {
@@ -76,14 +78,22 @@ async def get_model(served: Served, name: str) -> Response:
 
 
 @router.get(MODEL + "/ready", summary="Open Inference: whether the model can answer")
-@router.get(VERSION + "/ready", summary="Open Inference: whether a version can answer")
+@router.get(
+    VERSION + "/ready",
+    name="get_model_version_ready",
+    summary="Open Inference: whether a version can answer",
+)
 async def get_model_ready(served: Served, name: str, parts: PartsDep) -> Response:
     status = (await get_ready(parts)).status_code
     return json_response({"name": name, "ready": status == 200}, status)
 
 
 @router.post(MODEL + "/infer", summary="Open Inference: predict one or many rows")
-@router.post(VERSION + "/infer", summary="Open Inference: predict with a version")
+@router.post(
+    VERSION + "/infer",
+    name="post_model_version_infer",
+    summary="Open Inference: predict with a version",
+)
 async def post_infer(
     request: Request, served: Served, name: str, parts: PartsDep, version: str | None = None
 ) -> Response:

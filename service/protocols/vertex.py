@@ -13,8 +13,7 @@ from contracts.settings import Settings
 from service.parts import PartsDep, json_response
 from service.protocols.answers import to_records
 from service.protocols.asking import ask, read_off_loop
-from service.protocols.media import JSON
-from service.protocols.tables import read_body
+from service.protocols.tables import read_instances
 
 PREDICT = "/vertex/predict"
 HEALTH = "/ping"
@@ -23,9 +22,8 @@ router = APIRouter()
 
 @router.post(PREDICT, summary="Vertex AI: predict one or many rows")
 async def post_predict(request: Request, parts: PartsDep) -> Response:
-    body, schema = await request.body(), parts.watcher.require().schema
-    max_rows = parts.settings.max_rows
-    asked = await read_off_loop(len(body), lambda: read_body(body, JSON, schema, max_rows))
+    body, max_rows = await request.body(), parts.settings.max_rows
+    asked = await read_off_loop(len(body), lambda: read_instances(body, max_rows))
     answer = await ask(request, parts, asked)
     return json_response({"predictions": list(to_records(answer))})
 
