@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats run test test-slow check format replay bench-serve bench-score bench-large lock clean
+.PHONY: help setup setup-formats run test test-slow check format replay bench-serve fuzz bench-score bench-large lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ replay: setup ## replay seven months as live traffic in ten minutes; UNTIL=2014-
 
 bench-serve: setup ## /predict against a bare ASGI echo of the same run
 	$(BIN)/python -m benchmarks.serve
+
+fuzz: setup ## 20,000 generated requests with schemathesis, every check on
+	$(BIN)/python -m benchmarks.fuzz $(if $(CASES),--cases $(CASES))
 
 bench-score: setup ## batch scoring against plain pandas and scikit-learn of the same run
 	$(BIN)/python -m benchmarks.score
