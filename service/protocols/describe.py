@@ -1,14 +1,16 @@
 """The adapters' part of the API's description: what each path takes, answers and refuses."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from contracts.schema import FeatureSchema
-from service.openapi_errors import content
-from service.openapi_rows import Shape, an_object, answers
+from contracts.schema import Feature, FeatureSchema
+from service.openapi_errors import content, declare_refusals
+from service.openapi_rows import Shape, an_object, answers, value
 from service.protocols.errors import is_v2
 from service.protocols.media import CSV, JSON, LINES
 from service.protocols.outputs import describe_outputs
-from service.protocols.tensors import DATATYPES, MAX_LENGTH
+from service.protocols.tensors import DATATYPES, INTEGERS, REALS
 from service.protocols.v2 import MODEL, VERSION
 from service.protocols.vertex import PREDICT
 
@@ -17,6 +19,13 @@ _ROW: Shape = {"oneOf": [{"$ref": "#/components/schemas/Row"},
 _TEXT: Shape = {"type": "string"}
 _BYTES: Shape = {"type": "string", "format": "binary"}
 _OPEN: Shape = {"type": "object"}
+_CELLS = {
+    "numeric": r"-?[0-9]{1,9}(\.[0-9]{1,9})?",
+    "integer": "-?[0-9]{1,9}",
+    "boolean": "true|false",
+    "categorical": r'[^",\r\n\x00]{1,1000}',
+    "datetime": "[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T[01][0-9]:[0-5][0-9]Z",
+}
 _MOMENT: Shape = {"type": "string", "format": "date-time"}
 
 
@@ -27,20 +36,21 @@ def describe_adapters(
     model_name: str,
     max_rows: int,
 ) -> None:
-    """Complete the adapters' operations; refusals must have been declared before."""
+    """Complete the adapters' operations, which FastAPI knows by path and parameters only."""
     paths = document["paths"]
     rows: Shape = {"type": "array", "minItems": 1, "maxItems": max_rows, "items": _ROW}
-    _set(
-        paths["/invocations"]["post"], _invocation_bodies(rows, schema), _invocation_answers(schema)
-    )
+    invocations = paths["/invocations"]["post"]
+    _set(invocations, _invocation_bodies(rows, schema), _invocation_answers(schema))
+    invocations["responses"]["406"] = {"description": "nothing acceptable can be answered"}
     _set(paths[PREDICT]["post"], {JSON: _vertex_form(rows)}, {JSON: _vertex_answer(schema)})
     for path in (MODEL, VERSION):
         infer = paths[path + "/infer"]["post"]
-        _set(infer, {JSON: _infer_form(schema), "application/octet-stream": _BYTES},
+        _set(infer, {JSON: _infer_form(schema)},
              {JSON: _infer_answer(), "application/octet-stream": _BYTES})  # fmt: skip
+    declare_refusals(document)  # again, as bodies were not known to it
     for path, operations in paths.items():
         for operation in operations.values():
-            _fix_parameters(operation, {"name": model_name, "version": version}, path)
+            _name_parameters(operation, path, {"name": model_name, "version": version})
             _shape_refusals(operation, path)
     _describe_reading(paths)
 
@@ -56,20 +66,29 @@ def _each(shapes: dict[str, Shape]) -> dict[str, Any]:
 
 
 def _invocation_bodies(rows: Shape, schema: FeatureSchema | None) -> dict[str, Shape]:
-    names: Shape = {"enum": schema.names} if schema else _TEXT
-    split = {"columns": {"type": "array", "items": names, "uniqueItems": True},
-             "data": {**rows, "items": {"type": "array"}}, "index": {"type": "array"}}  # fmt: skip
-    columns = {"type": "object", "additionalProperties": {"type": "array"}}
-    forms = {
-        "features": _ROW,
-        "instances": rows,
-        "inputs": {"anyOf": [rows, columns]},
-        "dataframe_split": {"type": "object", "properties": split, "required": ["data"]},
-        "dataframe_records": rows,
-    }
+    positional = {**rows, "items": {"$ref": "#/components/schemas/PositionalRow"}}
+    names: Shape = {"const": schema.names} if schema else {"type": "array", "items": _TEXT}
+    split = {"type": "object", "required": ["data"],
+             "properties": {"columns": names, "data": positional}}  # fmt: skip
+    forms = {"features": _ROW, "instances": rows, "inputs": rows, "dataframe_split": split,
+             "dataframe_records": rows}  # fmt: skip
     beside = {"event_time": _MOMENT, "params": _parameters()}
     either = [an_object({name: form, **beside}, required=[name]) for name, form in forms.items()]
-    return {JSON: {"oneOf": either}, CSV: _TEXT, LINES: _TEXT}
+    return {JSON: {"oneOf": either}, CSV: _plain_table(schema), LINES: _TEXT}
+
+
+def _plain_table(schema: FeatureSchema | None) -> Shape:
+    """Lines without quotes; a header, quotes and other ways to write a number are read as well."""
+    if schema is None:
+        return _TEXT
+    cells = [f"({_CELLS[f.kind]}){'?' if f.nullable else ''}" for f in schema.features]
+    line = ",".join(cells)
+    return {"type": "string", "pattern": f"^{line}(\\n{line})*$",
+            "example": _line(schema)}  # fmt: skip
+
+
+def _line(schema: FeatureSchema) -> str:
+    return ",".join("" if cell is None else str(cell) for cell in schema.example().values())
 
 
 def _parameters() -> Shape:
@@ -100,24 +119,52 @@ def _vertex_answer(schema: FeatureSchema | None) -> Shape:
 
 
 def _infer_form(schema: FeatureSchema | None) -> Shape:
-    """A tensor a feature or one of all; that `data` fits `shape` is more than a schema can say."""
-    tensor = _tensor({"parameters": _OPEN, "data": {"type": "array"}})
+    """A request with one row: that `data` fits `shape` is more than a schema can say of many."""
+    features = schema.features if schema else ()
     names = [one["name"] for one in describe_outputs(schema.target)] if schema else []
     wanted = {"name": {"enum": names} if names else _TEXT, "parameters": _OPEN}
     outputs = {"type": "object", "properties": wanted, "required": ["name"]}
+    inputs: Shape = {"type": "array", "minItems": 1}
+    if features:
+        size = len(features)
+        inputs = {"type": "array", "prefixItems": [_one_value(f) for f in features],
+                  "minItems": size, "maxItems": size}  # fmt: skip
     properties = {
         "id": {"type": ["string", "null"]},
-        "parameters": _OPEN,
-        "inputs": {"type": "array", "minItems": 1, "items": tensor},
+        "parameters": {"type": "object", "properties": {"event_time": _MOMENT}},
+        "inputs": inputs,
         "outputs": {"type": "array", "items": outputs},
     }
     return {"type": "object", "properties": properties, "required": ["inputs"]}
 
 
+def _one_value(feature: Feature) -> Shape:
+    """The tensor of one feature and one row; null = missing where it may be."""
+    data = value(replace(feature, missing=(), words=()))
+    if feature.kind in ("numeric", "integer"):
+        whole = {**data, "type": ["integer", "null"] if feature.nullable else "integer"}
+        return {"oneOf": [_one(feature, REALS, data), _one(feature, INTEGERS, whole)]}
+    if feature.kind == "boolean":
+        flag = {"type": ["boolean", "null"] if feature.nullable else "boolean"}
+        return _one(feature, ["BOOL"], flag)
+    if feature.kind == "datetime" and feature.nullable:
+        data = {"anyOf": [data, {"const": ""}]}
+    return _one(feature, ["BYTES"], data)
+
+
+def _one(feature: Feature, datatypes: Sequence[str], data: Shape) -> Shape:
+    parts = {
+        "name": {"const": feature.name},
+        "datatype": {"enum": list(datatypes)},
+        "shape": {"enum": [[1], [1, 1]]},
+        "data": {"type": "array", "items": data, "minItems": 1, "maxItems": 1},
+    }
+    return {"type": "object", "properties": parts, "required": list(parts)}
+
+
 def _tensor(more: dict[str, Shape]) -> Shape:
-    length = {"type": "integer", "minimum": 1, "maximum": MAX_LENGTH}
-    shape = {"type": "array", "minItems": 1, "maxItems": 2, "items": length}
-    own = {"name": _TEXT, "datatype": {"enum": list(DATATYPES)}, "shape": shape}
+    lengths = {"type": "array", "items": {"type": "integer"}}
+    own = {"name": _TEXT, "datatype": {"enum": list(DATATYPES)}, "shape": lengths}
     return {"type": "object", "properties": {**own, **more}, "required": list(own)}
 
 
@@ -133,9 +180,7 @@ def _infer_answer() -> Shape:
 def _describe_reading(paths: dict[str, Any]) -> None:
     flag = {"type": "boolean"}
     server = {"name": _TEXT, "version": _TEXT, "extensions": {"type": "array", "items": _TEXT}}
-    tensor = _tensor({})
-    tensor["properties"] |= {"shape": {"type": "array", "items": {"type": "integer"}}}
-    tensors = {"type": "array", "items": tensor}
+    tensors = {"type": "array", "items": _tensor({})}
     model = {"name": _TEXT, "versions": {"type": "array", "items": _TEXT}, "platform": _TEXT,
              "inputs": tensors, "outputs": tensors}  # fmt: skip
     shapes = {
@@ -154,12 +199,16 @@ def _describe_reading(paths: dict[str, Any]) -> None:
             responses["503"] = {"description": "not now", "content": content(either, {})}
 
 
-def _fix_parameters(operation: dict[str, Any], served: dict[str, str | None], path: str) -> None:
+def _name_parameters(operation: dict[str, Any], path: str, served: dict[str, str | None]) -> None:
     """There is one model, and one version of it that answers."""
-    if is_v2(path):
-        for parameter in operation.get("parameters", []):
-            if served.get(parameter["name"]):
-                parameter["schema"] = {"enum": [served[parameter["name"]]]}
+    found = [
+        {"name": name, "in": "path", "required": True,
+         "schema": {"enum": [known]} if known else _TEXT}
+        for name, known in served.items() if f"{{{name}}}" in path
+    ]  # fmt: skip
+    if is_v2(path) and found:
+        operation["parameters"] = found
+        operation["responses"]["404"] = {"description": "no such model, or version"}
 
 
 def _shape_refusals(operation: dict[str, Any], path: str) -> None:

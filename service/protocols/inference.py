@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from contracts.schema import Feature, FeatureSchema, Target
-from service.decoder import read_event_time
+from service.decoder import InvalidRequestError, Problem, read_event_time
 from service.protocols.cells import from_text
 from service.protocols.errors import invalid
 from service.protocols.outputs import WantedOutput, describe_outputs
@@ -54,9 +54,9 @@ def read_inference(
         raise invalid("is empty", "a tensor a feature, or one of all", field="inputs")
     _check_outputs(request, schema.target)
     rows = _rows(request.inputs, _parts(request.inputs, body[size:]), schema, max_rows)
-    event_time = request.parameters.get("event_time")
-    moment = None if event_time is None else read_event_time(event_time)
-    return Inference(request, Asked(rows, moment))
+    given = request.parameters
+    event_time = read_event_time(given["event_time"]) if "event_time" in given else None
+    return Inference(request, Asked(rows, event_time))
 
 
 def _json_size(header_length: str | None, size: int) -> int:
@@ -103,6 +103,9 @@ def _rows(
             allowed = f"each once of {', '.join(features)}; or one [n, {len(features)}] tensor"
             raise invalid("unknown or given twice", allowed, field=safe_text(tensor.name))
         columns[tensor.name] = _column(tensor, binary, feature, max_rows)
+    if absent := [name for name in features if name not in columns]:
+        allowed = "a tensor a feature; NaN, null or an empty text = missing"
+        raise InvalidRequestError([Problem(None, name, "is missing", allowed) for name in absent])
     if len({len(values) for values in columns.values()}) > 1:
         raise invalid("tensors have different numbers of rows", "the same first dimension")
     return [

@@ -18,11 +18,13 @@ from service.values import safe_text
 # Sizes in binary form, little-endian; BYTES elements bring their own length.
 _DTYPES = {
     "BOOL": "?",
-    **{f"{sign}INT{8 * size}": f"<{letter}{size}" for sign, letter in (("", "i"), ("U", "u"))
-       for size in (1, 2, 4, 8)},
-    **{f"FP{8 * size}": f"<f{size}" for size in (2, 4, 8)},
+    "INT8": "i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8",
+    "UINT8": "u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8",
+    "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
 }  # fmt: skip
 DATATYPES = (*_DTYPES, "BYTES")
+REALS = ("FP16", "FP32", "FP64")
+INTEGERS = tuple(name for name in _DTYPES if "INT" in name)
 _LENGTH = struct.Struct("<I")
 MAX_LENGTH = 2**31 - 1
 Length = Annotated[int, msgspec.Meta(ge=1, le=MAX_LENGTH)]
@@ -77,17 +79,25 @@ def _read_json(tensor: Tensor) -> list[Any]:
         if any(len(one) != tensor.shape[1] for one in values):
             raise _wrong(tensor, "has rows that do not fit its shape", str(tensor.shape))
         values = [value for row in values for value in row]
-    fits = _JSON_TYPES[tensor.datatype.rstrip("0123456789")]
+    fits = _JSON_TYPES[tensor.datatype]
     for value in values:
-        if value is not None and type(value) not in fits:
+        if not (value is None or type(value) in fits or _is_whole(value) and int in fits):
             allowed = f"values of {tensor.datatype}; null = missing"
             raise _wrong(tensor, f"holds a {type(value).__name__}", allowed)
     return values
 
 
+def _is_whole(value: object) -> bool:
+    """JSON knows one kind of number, so 17.0 is an integer too."""
+    return isinstance(value, float) and value.is_integer()
+
+
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
-    "BOOL": (bool,), "INT": (int,), "UINT": (int,), "FP": (int, float), "BYTES": (str,),
-}  # fmt: skip
+    "BOOL": (bool,),
+    "BYTES": (str,),
+    **dict.fromkeys(INTEGERS, (int,)),
+    **dict.fromkeys(REALS, (int, float)),
+}
 
 
 def _read_binary(tensor: Tensor, binary: bytes) -> list[Any]:

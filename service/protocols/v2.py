@@ -20,17 +20,18 @@ JSON_LENGTH = "Inference-Header-Content-Length"
 router = APIRouter()
 
 
-def get_served(parts: PartsDep, name: str, version: str | None = None) -> Serving:
+def get_served(request: Request, parts: PartsDep, name: str) -> Serving:
     """Who answers, if the path names it.
 
     Raises:
         UnknownModelError, VersionNotServedError: it names another.
     """
+    version = request.path_params.get("version")
     if name != parts.settings.model_name:
         raise UnknownModelError(name, parts.settings.model_name)
     serving = parts.watcher.require()
     if version not in (None, serving.version):
-        raise VersionNotServedError(str(version), serving.version)
+        raise VersionNotServedError(version, serving.version)
     return serving
 
 
@@ -94,13 +95,11 @@ async def get_model_ready(served: Served, name: str, parts: PartsDep) -> Respons
     name="post_model_version_infer",
     summary="Open Inference: predict with a version",
 )
-async def post_infer(
-    request: Request, served: Served, name: str, parts: PartsDep, version: str | None = None
-) -> Response:
+async def post_infer(request: Request, served: Served, name: str, parts: PartsDep) -> Response:
     body, length = await request.body(), request.headers.get(JSON_LENGTH)
     schema, max_rows = served.schema, parts.settings.max_rows
     asked = await read_off_loop(len(body), lambda: read_inference(body, length, schema, max_rows))
-    answer = await ask(request, parts, asked.asked, version)
+    answer = await ask(request, parts, asked.asked, request.path_params.get("version"))
     content, json_size = write_answer(
         to_outputs(answer, schema.target),
         asked.request.outputs,

@@ -122,13 +122,14 @@ def test_a_version_in_the_path_is_the_one_that_answers(
     client: TestClient, registered: tuple[str, str]
 ) -> None:
     body = {"inputs": [{"name": "rows", "shape": [1, 5], "datatype": "BYTES",
-                        "data": ["1", "2", "", "UA", ""]}]}  # fmt: skip
+                        "data": list(EXAMPLE_TEXTS.values())}]}  # fmt: skip
     serving, other = registered
     path = "/v2/models/perennial/versions/{}/infer"
     assert client.post(path.format(serving), json=body).json()["model_version"] == serving
     assert client.post(path.format(other), json=body).status_code == 404
 
 
+EXAMPLE_TEXTS = {"hour": "17", "temp": "60", "wind": "", "carrier": "UA", "origin": ""}
 TENSOR = {"name": "hour", "shape": [1], "datatype": "INT64", "data": [1]}
 
 
@@ -193,7 +194,7 @@ def test_every_binary_number_becomes_the_same_row(client: TestClient) -> None:
     answers = []
     for datatype, dtype in (("FP32", "<f4"), ("FP16", "<f2"), ("UINT8", "u1"), ("INT16", "<i2")):
         inputs = [{"name": name, "shape": [1, 1], "datatype": "BYTES", "data": [text]}
-                  for name, text in (("temp", "60"), ("carrier", "UA"))]  # fmt: skip
+                  for name, text in EXAMPLE_TEXTS.items() if name != "hour"]  # fmt: skip
         binary = np.array([17], dtype).tobytes()
         hour = {"name": "hour", "shape": [1], "datatype": datatype,
                 "parameters": {"binary_data_size": len(binary)}}  # fmt: skip
