@@ -9,15 +9,21 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
-BUSY_SECONDS = 5
+BUSY_SECONDS = 5.0
+# libpq's least; a server that does not even accept is as good as gone.
+CONNECT_SECONDS = 2
 
 
 class DatabaseUrlError(ValueError):
     """The database URL cannot be used."""
 
 
-def make_engine(url: str) -> Engine:
+def make_engine(url: str, *, busy_seconds: float = BUSY_SECONDS, pre_ping: bool = True) -> Engine:
     """Build the engine; creates the directory of a SQLite file, opens no connection.
+
+    Args:
+        busy_seconds: how long SQLite waits for another process's transaction.
+        pre_ping: whether PostgreSQL is asked before a pooled connection is used again.
 
     Raises:
         DatabaseUrlError: not a URL, an in-memory SQLite, or neither SQLite nor PostgreSQL.
@@ -28,7 +34,8 @@ def make_engine(url: str) -> Engine:
         raise DatabaseUrlError("PERENNIAL_DATABASE_URL is not a SQLAlchemy URL") from None
     backend = parsed.get_backend_name()
     if backend == "postgresql":
-        return create_engine(url, pool_pre_ping=True)
+        limited = {"connect_timeout": CONNECT_SECONDS, **parsed.query}
+        return create_engine(url, pool_pre_ping=pre_ping, connect_args=limited)
     if backend != "sqlite":
         raise DatabaseUrlError(f"PERENNIAL_DATABASE_URL: {backend} is not sqlite or postgresql")
     if not parsed.database or parsed.database == ":memory:":
@@ -36,7 +43,7 @@ def make_engine(url: str) -> Engine:
             "PERENNIAL_DATABASE_URL: SQLite needs a file, three processes share it"
         )
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    engine = create_engine(url, connect_args={"timeout": busy_seconds, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -87,7 +94,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",  # a 200 means: on disk
         "wal_autocheckpoint=0",
-        f"busy_timeout={BUSY_SECONDS * 1000}",
         "foreign_keys=ON",
     ):
         connection.execute(f"PRAGMA {pragma}")

@@ -4,6 +4,7 @@ import argparse
 import gc
 import logging.config
 import sys
+from datetime import UTC, datetime
 
 import uvicorn
 from pydantic import ValidationError
@@ -12,7 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.settings import Settings
+from service.access import AccessSettingsError, check_settings
 from service.app import create_app
+from service.key_store import valid_keys
+from service.oidc import OidcSettingsError, make_tokens
 from service.sole_writer import SecondServiceError, hold_database
 
 LOGGING = {
@@ -29,6 +33,15 @@ LOGGING = {
     "root": {"level": "INFO", "handlers": ["stderr"]},
 }
 
+REFUSALS = (
+    AccessSettingsError,
+    DatabaseOutOfDateError,
+    DatabaseUrlError,
+    OidcSettingsError,
+    SecondServiceError,
+)
+log = logging.getLogger("service")
+
 
 def tune_garbage_collection() -> None:
     """Keep the collector away from what start-up made; it cost a p99 of 20 to 40 ms."""
@@ -41,7 +54,7 @@ def main() -> None:
     argparse.ArgumentParser(prog="python -m service", description=__doc__).parse_args()
     settings = _read_settings()
     logging.config.dictConfig(LOGGING)
-    _check_database(settings)
+    _check_start(settings)
     app = create_app(settings, on_started=tune_garbage_collection)
     uvicorn.run(
         app,
@@ -67,14 +80,18 @@ def _read_settings() -> Settings:
         sys.exit("settings cannot be used: " + "; ".join(problems))
 
 
-def _check_database(settings: Settings) -> None:
-    """Say in one line why the service cannot start."""
+def _check_start(settings: Settings) -> None:
+    """Say in one line why the service cannot start: the database, or who may ask it."""
     try:
         engine = make_engine(settings.database_url)
         require_current(engine)
-        with hold_database(engine):
-            engine.dispose()
-    except (DatabaseUrlError, DatabaseOutOfDateError, SecondServiceError) as error:
+        with hold_database(engine), engine.connect() as connection:
+            keys = len(valid_keys(connection, datetime.now(UTC)))
+        engine.dispose()
+        make_tokens(settings)
+        if warning := check_settings(settings, keys):
+            log.warning(warning)
+    except REFUSALS as error:
         sys.exit(f"cannot start: {error}")
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", error)).strip().splitlines()[0]

@@ -1,13 +1,16 @@
 """From a request's rows to a durable answer: what every protocol calls; knows no HTTP."""
 
 import asyncio
+import hashlib
 from datetime import datetime
 from typing import NamedTuple
 
+from service.answers import Answer
 from service.caller import Caller
 from service.champion import ChampionWatcher, Serving
 from service.decoder import Decoded
-from service.ledger import Answer, Ledger
+from service.idempotency import Claim
+from service.ledger import Ledger
 
 # Decoding more than this would hold up every other request, so it goes to a thread.
 SMALL_BODY = 50_000
@@ -43,25 +46,42 @@ class Answering:
         """Answer the body of POST /predict.
 
         Raises:
-            NoChampionError, InvalidRequestError, NotFiniteError, QueueFullError,
-            LedgerUnavailableError: see service/errors.py.
+            NoChampionError, InvalidRequestError, NotFiniteError, QueueFullError, KeyReusedError,
+            KeyInProgressError, LedgerUnavailableError: see service/errors.py.
         """
+        claim = None
+        if question.idempotency_key is not None:
+            claim = _claim(question, hashlib.sha256(body).hexdigest())
+            if (first := self._ledger.recall(claim)) is not None:
+                return first
         serving = self._watcher.require()
         if len(body) <= SMALL_BODY:
             decoded = serving.decoder.decode(body)
         else:
             decoded = await asyncio.to_thread(serving.decoder.decode, body)
-        return await self._ask(serving, decoded, question)
+        return await self._ask(serving, decoded, claim)
 
     async def answer_rows(
-        self, rows: list[object], question: Question, event_time: datetime | None = None
+        self,
+        rows: list[object],
+        question: Question,
+        digest: str | None = None,
+        event_time: datetime | None = None,
     ) -> Answer:
         """Answer rows that another protocol's adapter has found.
+
+        Args:
+            digest: SHA-256 of what the caller sent, where the question has an idempotency key.
 
         Raises:
             VersionNotServedError: `question.version` does not answer.
             Others: as `answer`.
         """
+        claim = None
+        if question.idempotency_key is not None and digest is not None:
+            claim = _claim(question, digest)
+            if (first := self._ledger.recall(claim)) is not None:
+                return first
         serving = self._watcher.require()
         if question.version not in (None, serving.version):
             raise VersionNotServedError(str(question.version), serving.version)
@@ -69,7 +89,11 @@ class Answering:
             decoded = serving.decoder.decode_rows(rows, event_time)
         else:
             decoded = await asyncio.to_thread(serving.decoder.decode_rows, rows, event_time)
-        return await self._ask(serving, decoded, question)
+        return await self._ask(serving, decoded, claim)
 
-    async def _ask(self, serving: Serving, decoded: Decoded, question: Question) -> Answer:
-        return await self._ledger.predict(serving.predictor, decoded)
+    async def _ask(self, serving: Serving, decoded: Decoded, claim: Claim | None) -> Answer:
+        return await self._ledger.predict(serving.predictor, decoded, claim)
+
+
+def _claim(question: Question, digest: str) -> Claim:
+    return Claim(question.caller.key_id, question.idempotency_key or "", digest)

@@ -24,12 +24,16 @@ from service.decoder import InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
 from service.explain import Explainer
 from service.front import Front
+from service.key_ring import KeyRing
 from service.ledger import Ledger
 from service.metrics import Metrics
+from service.oidc import make_tokens
 from service.openapi import describe_api
+from service.openapi_access import describe_access
 from service.parts import Parts
 from service.protocols import invocations, v2, vertex
 from service.protocols.describe import describe_adapters
+from service.refusals import Refusals
 from service.routes import health, models, outcomes, predictions, reports
 from service.sole_writer import hold_database
 from service.templates import make_templates
@@ -57,6 +61,7 @@ def create_app(
         title="Perennial",
         generate_unique_id_function=_operation_id,
         lifespan=partial(_lifespan, parts, on_started),
+        redirect_slashes=False,  # a redirect would name the host that the request named
     )
     app.state.parts = parts
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
@@ -79,7 +84,9 @@ def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime
     metrics = Metrics()
     load = partial(load_serving, settings.bundles_dir, max_rows=settings.max_rows)
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
-    ledger = Ledger(engine, metrics, clock)
+    ledger = Ledger(engine, metrics, clock, settings)
+    refusals = Refusals(ledger.run, clock)
+    access = Access(settings, KeyRing(engine, clock), refusals, make_tokens(settings))
     return Parts(
         settings=settings,
         engine=engine,
@@ -87,7 +94,7 @@ def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime
         ledger=ledger,
         watcher=watcher,
         answering=Answering(watcher, ledger),
-        access=Access(settings),
+        access=access,
         clock=clock,
         templates=make_templates(),
         explainer=Explainer(settings.bundles_dir),
@@ -101,12 +108,14 @@ async def _lifespan(
     await asyncio.to_thread(require_current, parts.engine)
     with hold_database(parts.engine):
         await asyncio.to_thread(parts.watcher.start)
+        await asyncio.to_thread(parts.access.start)
         parts.ledger.start()
         if on_started is not None:
             on_started()
         yield
         await asyncio.to_thread(parts.explainer.stop)
         await asyncio.to_thread(parts.watcher.stop)
+        await parts.access.stop()
         await parts.ledger.stop()
         parts.engine.dispose()
 
@@ -122,6 +131,7 @@ def _openapi_of(app: FastAPI, parts: Parts) -> Callable[[], dict[str, Any]]:
             kept.clear()
             schema, settings = serving.schema if serving else None, parts.settings
             document = describe_api(app, schema, version, settings.max_rows)
+            describe_access(document, is_open=settings.access == "open")
             describe_adapters(document, schema, version, settings.model_name, settings.max_rows)
             kept[version] = document
         return kept[version]

@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.registry import NothingToRollBackError, UnknownVersionError
+from service.access import ForbiddenError, UnauthenticatedError
 from service.answering import VersionNotServedError
 from service.champion import NoChampionError
 from service.decoder import InvalidRequestError, Problem
@@ -16,7 +17,9 @@ from service.explain import (
     VersionGoneError,
 )
 from service.groups import QueueFullError
-from service.ledger import LedgerUnavailableError
+from service.hosts import BadHeaderError, BadHostError, OddPathError
+from service.idempotency import InvalidKeyError, KeyInProgressError, KeyReusedError
+from service.oidc import IssuerUnavailableError
 from service.predictor import NotFiniteError
 from service.protocols.errors import (
     NotAcceptableError,
@@ -24,7 +27,8 @@ from service.protocols.errors import (
     UnsupportedMediaTypeError,
     shape_error,
 )
-from service.queries import UnknownPredictionError
+from service.queries import NotYetReadableError, UnknownPredictionError
+from service.store import LedgerUnavailableError
 
 
 class TooLargeError(ValueError):
@@ -55,6 +59,12 @@ _RETRY = {"Retry-After": "1"}
 # The rest of a refused body is not read, so the connection cannot be used again.
 _CLOSE = {"Connection": "close"}
 _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
+    UnauthenticatedError: (401, "unauthenticated", {}),
+    ForbiddenError: (403, "forbidden", {}),
+    BadHostError: (400, "bad_host", {}),
+    BadHeaderError: (400, "bad_header", {}),
+    OddPathError: (404, "odd_path", {}),
+    IssuerUnavailableError: (503, "issuer_unavailable", _RETRY),
     InvalidRequestError: (422, "invalid", {}),
     NotFiniteError: (422, "not_finite", {}),
     MethodNotAllowedError: (405, "method", {}),
@@ -62,6 +72,10 @@ _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     NoChampionError: (503, "no_champion", _RETRY),
     QueueFullError: (503, "queue_full", _RETRY),
     LedgerUnavailableError: (503, "ledger_unavailable", _RETRY),
+    InvalidKeyError: (400, "invalid_key", {}),
+    KeyReusedError: (422, "key_reused", {}),
+    KeyInProgressError: (409, "key_in_progress", _RETRY),
+    NotYetReadableError: (503, "not_yet_readable", _RETRY),
     UnknownModelError: (404, "unknown_model", {}),
     VersionNotServedError: (404, "version_not_served", {}),
     UnsupportedMediaTypeError: (415, "media_type", {}),
@@ -84,6 +98,8 @@ def answer_error(error: Exception, path: str) -> ErrorAnswer:
     status, kind, headers = _ANSWERS[known]
     if isinstance(error, MethodNotAllowedError):
         headers = {"Allow": error.allowed}
+    if isinstance(error, UnauthenticatedError):
+        headers = {"WWW-Authenticate": error.challenge}
     body = msgspec.json.encode(shape_error(path, status, _detail(error)))
     return ErrorAnswer(status, kind, headers, body)
 

@@ -14,6 +14,7 @@ from service.access import Access
 from service.answering import Answering, Question
 from service.caller import Caller
 from service.errors import KNOWN, MethodNotAllowedError, TooLargeError, answer_error
+from service.idempotency import read_key
 from service.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ class Front:
         watched = Watched(send)
         try:
             headers = dict(scope["headers"])
-            caller = self._access.admit(scope["method"], scope["path"], headers)
+            access = self._access
+            caller = access.admit(scope, headers) or await access.admit_token(scope, headers)
             if scope["path"] == PATH:
                 route = PATH
                 answer = await self._predict(scope, receive, headers, caller)
@@ -82,8 +84,9 @@ class Front:
     ) -> bytes:
         if scope["method"] != "POST":
             raise MethodNotAllowedError("POST")
+        key = read_key(headers.get(b"idempotency-key"))
         body = await read_body(scope, receive, self._max_body_bytes)
-        return self._encode(await self._answering.answer(body, Question(caller)))
+        return self._encode(await self._answering.answer(body, Question(caller, key)))
 
     async def _limited(self, scope: Scope, receive: Receive) -> Receive:
         """Read the body under the limit that /predict has, and hand it on in one piece."""

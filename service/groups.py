@@ -24,7 +24,7 @@ class QueueFullError(RuntimeError):
 class Job:
     """One caller that waits. Jobs whose `key` is the same object may share a group."""
 
-    __slots__ = ("answer", "future", "key", "payload", "reading", "rows")
+    __slots__ = ("answer", "claim", "future", "key", "payload", "reading", "rows")
 
     def __init__(
         self, key: object, rows: int, future: "asyncio.Future[Any] | None", payload: Any = None
@@ -33,6 +33,7 @@ class Job:
         self.rows = rows
         self.future = future
         self.payload = payload  # what is to be written; the worker does not look at it
+        self.claim: Any = None  # idempotency.Claim of a request with a key
         self.reading: Any = None  # the writer's own note
         self.answer: Any = None  # set by the writer: a value, or an exception to raise
 

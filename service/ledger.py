@@ -1,103 +1,140 @@
 """The ledger: the only writer of predictions, and on SQLite of all that the service writes.
 
-An answer leaves after its rows are on disk, or not at all (docs/adr/0003).
+An answer leaves after its rows are on disk, or not at all (docs/adr/0003, 0017).
 """
 
 import asyncio
-import json
-import logging
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from msgspec import Struct
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
-from uuid_utils import uuid7
 
-from contracts.database import checkpoint
-from contracts.params import ClassLabel
 from contracts.registry import NothingToRollBackError, UnknownVersionError
+from contracts.settings import Settings
+from service.answers import Answer, answer_group, decode_answer, keep_answer, rows_of
+from service.batch import Batch, KeptAnswer, decode
 from service.decoder import Decoded
-from service.groups import GroupWorker, Job
-from service.insert import Row, commit_for
+from service.groups import GroupWorker, Job, QueueFullError
+from service.idempotency import Claim, KeyMemory, KeyReusedError, LostKeys
+from service.insert import Row
+from service.ledger_health import Counts, LedgerCollector, describe
 from service.metrics import Metrics
-from service.predictor import NotFiniteError, Prediction, Predictor, Reading
+from service.outcomes import Outcome, Result
+from service.predictor import Predictor
+from service.slots import slots_with_records
+from service.spool import open_spool
+from service.store import LedgerUnavailableError, Store
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-CHECKPOINT_COMMITS = 500
-CHECKPOINT_ROWS = 10_000
-
-
-class LedgerUnavailableError(RuntimeError):
-    """Nothing could be made durable, so nothing was answered."""
-
-    def __init__(self) -> None:
-        super().__init__("the ledger cannot be written; nothing was recorded, try again")
+# Of a task that changed nothing: its caller is told, the ledger is well.
+REFUSALS = (UnknownVersionError, NothingToRollBackError)
 
 
-class Answer(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What a request gets back, one entry a row; see predictor.Reading."""
-
-    prediction: list[Prediction]
-    probability: list[float] | list[list[float]] | None = None
-    interval: list[list[float]] | None = None
-    prediction_id: list[str]
-    model_version: str
-
-
-def _answer(reading: Reading, version: str) -> Answer:
-    return Answer(
-        prediction=reading.prediction,
-        probability=reading.probability,
-        interval=reading.interval,
-        prediction_id=[str(uuid7()) for _ in reading.prediction],
-        model_version=version,
-    )
+class _Outcomes:
+    """Marks jobs that hold outcomes."""
 
 
 class Ledger:
     """Answers predictions and runs other writes, in order, on one thread and one connection."""
 
     def __init__(
-        self, engine: Engine, metrics: Metrics, clock: Callable[[], datetime], **limits: int
+        self,
+        engine: Engine,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        settings: Settings,
+        **limits: int,
     ) -> None:
         self._engine = engine
         self._metrics = metrics
         self._clock = clock
-        self._commit = commit_for(engine)
+        self._settings = settings
         self._worker = GroupWorker(self._write, **limits)
-        self._connection: Connection | None = None
-        self._commits = self._rows = 0  # since the last checkpoint
-        self._class_json: dict[ClassLabel, str] = {}
+        self._started: Store | None = None
+        self._keys = KeyMemory()
+        self._counts = Counts()
         metrics.ledger_queue.set_function(lambda: self._worker.rows_waiting)
+        metrics.registry.register(LedgerCollector(self.health))
 
     @property
     def alive(self) -> bool:
         return self._worker.alive
 
+    def may_hold_unknown(self) -> bool:
+        """Whether rows wait in a spool, of this process or another, that nobody can read yet."""
+        return bool(slots_with_records(self._settings.spool_dir))
+
+    @property
+    def _store(self) -> Store:
+        if self._started is None:
+            raise LedgerUnavailableError
+        return self._started
+
+    def health(self) -> dict[str, Any]:
+        """How the ledger is; see ledger_health.describe."""
+        if self._started is None:
+            return {}
+        return describe(self._started, self._counts, self._settings.durability, self._clock())
+
     def start(self) -> None:
-        """Start the thread; only inside the event loop that will ask."""
+        """Open the spool and start the threads; only inside the event loop that will ask.
+
+        Raises:
+            SpoolUnusableError: its directory cannot be written.
+        """
+        settings = self._settings
+        spool = open_spool(settings.spool_dir, settings.spool_max_bytes // settings.workers)
+        for payload in spool.keyed():
+            batch = decode(payload)
+            for kept in batch.keys:
+                self._keys.settle(kept, batch.at)
+        self._started = Store(self._engine, spool, self._metrics, self._clock, settings)
+        self._started.start()
         self._worker.start(asyncio.get_running_loop())
 
     async def stop(self) -> None:
         """Write what is queued and end."""
         await self._worker.stop()
-        self._disconnect()
-        await asyncio.to_thread(self._checkpoint)
+        await asyncio.to_thread(self._store.stop)
 
-    def predict(self, predictor: Predictor, decoded: Decoded) -> "asyncio.Future[Answer]":
-        """Predict the rows; the future is done once they are on disk.
+    def recall(self, claim: Claim) -> Answer | None:
+        """The answer that a request's key has already, as far as this process knows.
 
         Raises:
-            QueueFullError: at once. In the future: LedgerUnavailableError, NotFiniteError.
+            KeyReusedError, KeyInProgressError: it cannot be answered.
+        """
+        answer = self._keys.recall(claim, self._clock())
+        return None if answer is None else decode_answer(answer)
+
+    def predict(
+        self, predictor: Predictor, decoded: Decoded, claim: Claim | None = None
+    ) -> "asyncio.Future[Answer]":
+        """Predict the rows; the future is done once they are on disk.
+
+        Args:
+            claim: with it, a repeated request gets its first answer.
+
+        Raises:
+            QueueFullError, KeyReusedError, KeyInProgressError: at once. In the future:
+                LedgerUnavailableError, NotFiniteError, KeyReusedError.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._worker.submit(Job(predictor, len(decoded.features), future, decoded))
+        job = Job(predictor, len(decoded.features), future, decoded)
+        if claim is None:
+            self._worker.submit(job)
+            return future
+        answer = self._keys.begin(claim, self._clock())
+        if answer is not None:
+            future.set_result(decode_answer(answer))
+            return future
+        job.claim = claim
+        try:
+            self._worker.submit(job)
+        except QueueFullError:
+            self._keys.release(claim)
+            raise
         return future
 
     def run(self, task: Callable[[Connection], T]) -> "asyncio.Future[T]":
@@ -111,116 +148,69 @@ class Ledger:
         self._worker.submit(Job(object(), 1, future, task))
         return future
 
+    def record(self, outcomes: Sequence[Outcome]) -> "asyncio.Future[list[Result]]":
+        """Record outcomes, or accept them while the database is away; raises as `run`."""
+        future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        self._worker.submit(Job(_Outcomes(), 1, future, outcomes))
+        return future
+
     def _write(self, group: Sequence[Job]) -> None:
         key = group[0].key
         try:
             if isinstance(key, Predictor):
                 self._answer(key, group)
+            elif isinstance(key, _Outcomes):
+                group[0].answer = self._store.keep_outcomes(group[0].payload)
             else:
-                self._run_task(group[0])
-        except (SQLAlchemyError, sqlite3.Error):
-            log.exception("a group of %d requests could not be written", len(group))
-            self._metrics.errors.labels("ledger").inc()
-            self._disconnect()  # whatever state it is in, the next group starts afresh
+                group[0].answer = self._store.run(group[0].payload)
+        except (LedgerUnavailableError, *REFUSALS) as error:
             for job in group:
-                job.answer = LedgerUnavailableError()
-            return
-        self._checkpoint_sometimes(sum(job.rows for job in group))
-
-    def _run_task(self, job: Job) -> None:
-        with self._writing().begin() as transaction:
-            try:
-                job.answer = job.payload(transaction.connection)
-            except (UnknownVersionError, NothingToRollBackError) as refused:  # nothing was changed
-                job.answer = refused
+                job.answer = error
+        finally:
+            for job in group:
+                if job.claim is not None:
+                    self._keys.release(job.claim)  # it stays where it was answered
 
     def _answer(self, predictor: Predictor, group: Sequence[Job]) -> None:
-        group = self._predict(predictor, group)
+        group = answer_group(predictor, group)
         now = self._clock()
         rows: list[Row] = []
+        keys: list[KeptAnswer] = []
         for job in group:
-            rows += self._rows_of(job, now)
+            start = len(rows)
+            rows += rows_of(job, now)
+            if job.claim is not None:
+                keys.append(keep_answer(job.claim, job.answer, start, len(rows)))
         if not rows:
             return
         started = time.perf_counter()
-        self._commit(self._writing(), rows)
+        lost = self._store.keep(Batch(now, rows, keys))
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
         self._metrics.group_rows.observe(len(rows))
-        self._metrics.count_predictions(
-            predictor.version, [label for job in group for label in job.answer.prediction]
-        )
+        if keys:
+            group = self._settle(group, keys, lost, now)
+        self._count(predictor, group)
 
-    def _predict(self, predictor: Predictor, group: Sequence[Job]) -> list[Job]:
-        """One call of the model for the group; leaves out requests without a finite answer."""
-        answers = predictor.answers(
-            [row for job in group for row in job.payload.numeric],
-            [row for job in group for row in job.payload.text],
-        )
-        answered, start = [], 0
+    def _settle(
+        self, group: Sequence[Job], keys: Sequence[KeptAnswer], lost: LostKeys, now: datetime
+    ) -> list[Job]:
+        """Remember what keys were answered; gives the jobs whose own rows were written."""
+        for kept in keys:
+            self._keys.settle(lost.get(kept.name, kept), now)
+        own = []
         for job in group:
-            own = answers[start : start + job.rows]
-            start += job.rows
-            try:
-                job.reading = predictor.read(own)
-            except NotFiniteError as error:
-                job.answer = error
-                continue
-            job.answer = _answer(job.reading, predictor.version)
-            answered.append(job)
-        return answered
+            first = lost.get(job.claim[:2]) if job.claim is not None else None
+            if first is None:
+                own.append(job)
+            elif first.digest == job.claim.digest:
+                job.answer = decode_answer(first.answer)
+            else:
+                job.answer = KeyReusedError()
+        return own
 
-    def _rows_of(self, job: Job, now: datetime) -> list[Row]:
-        answer: Answer = job.answer
-        reading: Reading = job.reading
-        event_time = job.payload.event_time or now
-        version, as_json = answer.model_version, self._as_json
-        return [
-            (prediction_id, now, event_time, version, features, as_json(label), logged, scores)
-            for prediction_id, features, label, logged, scores in zip(
-                answer.prediction_id,
-                job.payload.features,
-                answer.prediction,
-                reading.logged,
-                reading.scores,
-                strict=True,
-            )
-        ]
-
-    def _as_json(self, prediction: Prediction) -> str:
-        if isinstance(prediction, float):
-            return json.dumps(prediction)
-        text = self._class_json.get(prediction)
-        if text is None:
-            text = self._class_json[prediction] = json.dumps(prediction)
-        return text
-
-    def _writing(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._engine.connect().execution_options(write=True)
-        return self._connection
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.invalidate()
-            connection.close()
-
-    def _checkpoint_sometimes(self, rows: int) -> None:
-        self._commits += 1
-        self._rows += rows
-        if self._commits >= CHECKPOINT_COMMITS or self._rows >= CHECKPOINT_ROWS:
-            # False = another process is writing: ask again after the next commit.
-            if self._checkpoint():
-                self._commits = self._rows = 0
-
-    def _checkpoint(self) -> bool:
-        """As contracts.database.checkpoint; a failure is told, but fails no answer.
-
-        What it would have copied is on disk already, in the write-ahead log.
-        """
-        try:
-            return checkpoint(self._engine)
-        except (SQLAlchemyError, sqlite3.Error, OSError):
-            log.exception("the write-ahead log could not be checkpointed")
-            self._metrics.errors.labels("checkpoint").inc()
-            return False
+    def _count(self, predictor: Predictor, group: Sequence[Job]) -> None:
+        labels = [label for job in group for label in job.answer.prediction]
+        if labels:
+            self._metrics.count_predictions(predictor.version, labels)
+        store = self._store
+        self._counts = Counts(self._counts.answered + len(labels), store.stored, store.spooled)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,7 +12,9 @@ from contracts.params import ClassLabel
 from contracts.tables import outcomes, predictions
 
 LOOKUP_IDS = 1000
-Status = Literal["recorded", "corrected", "unchanged", "unknown"]
+Status = Literal["recorded", "corrected", "unchanged", "unknown", "accepted"]
+# What JSON writers take; larger ones are floats in the spool.
+_LARGEST_INTEGER = 2**63
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def record_outcomes(
 
     The same value as the latest one of its prediction changes nothing, so a sender may repeat.
     """
-    ids = list(dict.fromkeys(one.prediction_id for one in given if _can_exist(one.prediction_id)))
+    ids = list(dict.fromkeys(one.prediction_id for one in given if can_exist(one.prediction_id)))
     known = _known_ids(connection, ids)
     latest = _latest(connection, ids)
     rows: list[dict[str, Any]] = []
@@ -57,6 +59,18 @@ def record_outcomes(
     return results
 
 
+def accept_outcomes(given: Sequence[Outcome]) -> tuple[list[Outcome], list[Result]]:
+    """What is to be kept for record_outcomes, and one result for each given outcome, in order."""
+    kept = [_plain(one) for one in given if can_exist(one.prediction_id)]
+    return kept, [_result(one, "accepted") for one in given]
+
+
+def _plain(one: Outcome) -> Outcome:
+    if isinstance(one.outcome, int) and abs(one.outcome) >= _LARGEST_INTEGER:
+        return replace(one, outcome=float(one.outcome))
+    return one
+
+
 def _judge(one: Outcome, known: set[str], latest: dict[str, str]) -> Status:
     if one.prediction_id not in known:
         return "unknown"
@@ -67,8 +81,10 @@ def _judge(one: Outcome, known: set[str], latest: dict[str, str]) -> Status:
 
 
 def _result(one: Outcome, status: Status) -> Result:
-    if status == "unknown":
-        return Result(one.prediction_id, status, 404, "no prediction has this id")
+    if status == "unknown" or not can_exist(one.prediction_id):
+        return Result(one.prediction_id, "unknown", 404, "no prediction has this id")
+    if status == "accepted":  # its prediction may wait in the spool too
+        return Result(one.prediction_id, status, 202)
     return Result(one.prediction_id, status, 200)
 
 
@@ -81,7 +97,7 @@ def _row(one: Outcome, text: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def _can_exist(prediction_id: str) -> bool:
+def can_exist(prediction_id: str) -> bool:
     """Whether an id is worth asking for; PostgreSQL refuses NUL and half surrogates."""
     return len(prediction_id) == 36 and prediction_id.isascii() and prediction_id.isprintable()
 

@@ -1,6 +1,7 @@
 """What the pages read; nothing here writes."""
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -19,16 +20,33 @@ class UnknownPredictionError(LookupError):
         super().__init__(f"no prediction has the id {prediction_id[:36]!r}")
 
 
-def find_prediction(connection: Connection, prediction_id: str) -> dict[str, Any]:
+class NotYetReadableError(RuntimeError):
+    """A prediction may wait in the spool."""
+
+    def __init__(self) -> None:
+        super().__init__("rows still wait in the spool, this may be one of them; try again")
+
+
+def find_prediction(
+    connection: Connection, prediction_id: str, may_hold_unknown: Callable[[], bool]
+) -> dict[str, Any]:
     """A logged row with every outcome that it got, oldest first; `outcome` is the one that counts.
+
+    Args:
+        may_hold_unknown: whether rows wait that are not in the database yet.
 
     Raises:
         UnknownPredictionError: nothing was answered under this id.
+        NotYetReadableError: the row may be one of those that wait.
     """
     if not (prediction_id.isascii() and prediction_id.isprintable()):
         raise UnknownPredictionError(ascii(prediction_id))
     query = select(predictions).where(predictions.c.prediction_id == prediction_id)
+    # Asked before the database is: what waited then may be there when it is read.
+    waiting = may_hold_unknown()
     row = connection.execute(query).one_or_none()
+    if row is None and waiting:
+        raise NotYetReadableError
     if row is None:
         raise UnknownPredictionError(prediction_id)
     history = [_outcome(one) for one in _history(connection, prediction_id)]

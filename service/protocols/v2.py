@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from service.answering import VersionNotServedError
+from service.answers import Answer
 from service.champion import Serving
-from service.ledger import Answer
 from service.parts import PartsDep, json_response
 from service.protocols.asking import ask, read_off_loop
 from service.protocols.errors import UnknownModelError

@@ -28,6 +28,7 @@ async def get_ready(parts: PartsDep) -> Response:
         "status": "ready" if ready else "not ready",
         "model_version": serving.version if serving else None,
         "problem": problem,
+        "ledger": parts.ledger.health(),
     }
     return json_response(content, 200 if ready else 503)
 

@@ -1,7 +1,6 @@
 """POST /outcomes: true labels arrive, one or many, as often as the sender likes."""
 
 from datetime import datetime
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
@@ -16,8 +15,9 @@ from pydantic import Field as PydanticField
 
 from contracts.schema import MAGNITUDE_LIMIT, Target
 from service.decoder import MAX_PROBLEMS, MOMENT, InvalidRequestError, Problem, parse_moment
-from service.outcomes import Outcome, Result, record_outcomes
+from service.outcomes import Outcome, Result
 from service.parts import Parts, PartsDep, json_response
+from service.queries import NotYetReadableError
 from service.values import safe_text
 
 router = APIRouter()
@@ -57,8 +57,11 @@ class OutcomesBody(BaseModel):
 async def post_outcomes(request: Request, parts: PartsDep) -> Response:
     target = parts.watcher.require().schema.target
     outcomes = _parse(await request.body(), target, parts.settings.max_rows)
-    results = await parts.ledger.run(partial(record_outcomes, given=outcomes, now=parts.clock()))
+    waiting = parts.ledger.may_hold_unknown()  # asked first: it may be replayed meanwhile
+    results = await parts.ledger.record(outcomes)
     _count(parts, results)
+    if waiting and any(result.status == "unknown" for result in results):
+        raise NotYetReadableError  # what was recorded stays; repeating it changes nothing
     return json_response({"results": results}, _status(results))
 
 

@@ -1,8 +1,10 @@
 """GET /predictions/{id}: one logged row, what became true of it, and why it was answered so."""
 
+from typing import Any
+
 from fastapi import APIRouter, Response
 
-from service.parts import PartsDep, json_response
+from service.parts import Parts, PartsDep, json_response
 from service.queries import find_prediction
 
 router = APIRouter()
@@ -14,8 +16,7 @@ router = APIRouter()
     responses={404: {"description": "no prediction has this id"}},
 )
 def get_prediction(prediction_id: str, parts: PartsDep) -> Response:
-    with parts.engine.connect() as connection:
-        return json_response(find_prediction(connection, prediction_id))
+    return json_response(_find(parts, prediction_id))
 
 
 @router.get(
@@ -33,6 +34,9 @@ def get_explanation(prediction_id: str, parts: PartsDep) -> Response:
 
     `base_value`, the mean answer to 100 reference rows, and the contributions add up to `value`.
     """
+    return json_response(parts.explainer.explain(_find(parts, prediction_id)))
+
+
+def _find(parts: Parts, prediction_id: str) -> dict[str, Any]:
     with parts.engine.connect() as connection:
-        row = find_prediction(connection, prediction_id)
-    return json_response(parts.explainer.explain(row))
+        return find_prediction(connection, prediction_id, parts.ledger.may_hold_unknown)

@@ -1,0 +1,95 @@
+"""What a group of requests is answered, and the rows that say so in the ledger."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+
+import msgspec
+from msgspec import Struct
+from uuid_utils import uuid7
+
+from service.batch import KeptAnswer
+from service.groups import Job
+from service.idempotency import Claim
+from service.insert import Row
+from service.predictor import NotFiniteError, Prediction, Predictor, Reading
+
+
+class Answer(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a request gets back, one entry a row; see predictor.Reading."""
+
+    prediction: list[Prediction]
+    probability: list[float] | list[list[float]] | None = None
+    interval: list[list[float]] | None = None
+    prediction_id: list[str]
+    model_version: str
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+def answer_group(predictor: Predictor, group: Sequence[Job]) -> list[Job]:
+    """One call of the model for the group; gives the jobs that it has a finite answer for."""
+    answers = predictor.answers(
+        [row for job in group for row in job.payload.numeric],
+        [row for job in group for row in job.payload.text],
+    )
+    answered, start = [], 0
+    for job in group:
+        own = answers[start : start + job.rows]
+        start += job.rows
+        try:
+            job.reading = predictor.read(own)
+        except NotFiniteError as error:
+            job.answer = error
+            continue
+        job.answer = _answer(job.reading, predictor.version)
+        answered.append(job)
+    return answered
+
+
+def rows_of(job: Job, now: datetime) -> list[Row]:
+    """What the ledger keeps of an answered job."""
+    answer: Answer = job.answer
+    reading: Reading = job.reading
+    event_time = job.payload.event_time or now
+    version = answer.model_version
+    return [
+        (prediction_id, now, event_time, version, features, _as_json(label), logged, scores)
+        for prediction_id, features, label, logged, scores in zip(
+            answer.prediction_id,
+            job.payload.features,
+            answer.prediction,
+            reading.logged,
+            reading.scores,
+            strict=True,
+        )
+    ]
+
+
+def keep_answer(claim: Claim, answer: Answer, start: int, stop: int) -> KeptAnswer:
+    """What is stored under a request's key; `start` to `stop` are its rows in the batch."""
+    return KeptAnswer(*claim, _encode(answer).decode(), start, stop)
+
+
+def decode_answer(kept: str) -> Answer:
+    """The answer that keep_answer kept; it is encoded to the same bytes again."""
+    return Answer(**_decode(kept))
+
+
+def _answer(reading: Reading, version: str) -> Answer:
+    return Answer(
+        prediction=reading.prediction,
+        probability=reading.probability,
+        interval=reading.interval,
+        prediction_id=[str(uuid7()) for _ in reading.prediction],
+        model_version=version,
+    )
+
+
+# `typed`: True, 1 and 1.0 are equal, their JSON is not.
+@lru_cache(maxsize=1000, typed=True)
+def _as_json(prediction: Prediction) -> str:
+    return json.dumps(prediction)

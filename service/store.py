@@ -1,0 +1,215 @@
+"""Where a group becomes durable: in the database, or in the spool while that cannot be written.
+
+Only the ledger's thread calls keep, keep_outcomes and run.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from contracts.database import checkpoint, make_engine
+from contracts.settings import Settings
+from service.batch import Batch, encode, microseconds
+from service.drain import Drain
+from service.idempotency import LostKeys, take_keys
+from service.insert import commit_for, insert_rows
+from service.metrics import Metrics
+from service.outcomes import Outcome, Result, accept_outcomes, record_outcomes
+from service.spool import Spool, SpoolFullError, SpoolWriteError
+from service.watchdog import Watchdog
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+CHECKPOINT_COMMITS = 500
+CHECKPOINT_ROWS = 10_000
+# Promotions and outcomes are rarer than groups, and larger.
+TASK_PATIENCES = 4
+
+
+class LedgerUnavailableError(RuntimeError):
+    """Nothing could be made durable, so nothing was answered."""
+
+    def __init__(self) -> None:
+        super().__init__("the ledger cannot be written; nothing was recorded, try again")
+
+
+class Store:
+    """The ledger's connection, its spool, and the choice between them.
+
+    Attributes:
+        stored: rows that the database took directly since the start.
+        spooled: rows that the spool took since the start.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        spool: Spool,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        settings: Settings,
+    ) -> None:
+        """`engine` says which database; the connections are the store's own."""
+        url = engine.url.render_as_string(hide_password=False)
+        self.stored = self.spooled = 0
+        self.spool = spool
+        self._patience = settings.commit_patience_seconds
+        self._fast = settings.durability == "fast" and engine.dialect.name == "sqlite"
+        self._engine = make_engine(url, busy_seconds=self._patience, pre_ping=False)
+        self._errors = (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error)
+        self._commit_rows = commit_for(engine)
+        self._metrics = metrics
+        self._clock = clock
+        self._watchdog = Watchdog(engine.dialect.name)
+        self._connection: Connection | None = None
+        self._commits = self._rows = 0  # since the last checkpoint
+        self.drain = Drain(self._engine, spool, self._patience, self._connect, clock)
+
+    def start(self) -> None:
+        self._watchdog.start()
+        self.drain.start()
+
+    def stop(self) -> None:
+        """Only after the ledger's thread has ended."""
+        self.drain.stop()
+        self._disconnect()
+        self._watchdog.stop()
+        self._checkpoint()
+        self.spool.close()
+        self._engine.dispose()
+
+    def keep(self, batch: Batch) -> LostKeys:
+        """Make a batch durable, except rows whose key was answered before: those answers it gives.
+
+        Raises:
+            LedgerUnavailableError: neither the database nor the spool took it.
+        """
+        if not self.spool.in_use:
+            try:
+                lost, stored = self._commit(batch)
+            except self._errors:
+                self._note_failure()
+            else:
+                self.stored += stored
+                self._checkpoint_sometimes(stored)
+                return lost
+        self._append(batch)
+        self.spooled += len(batch.rows)
+        return {}
+
+    def keep_outcomes(self, outcomes: Sequence[Outcome]) -> list[Result]:
+        """Record outcomes, or accept them for later.
+
+        Raises:
+            LedgerUnavailableError: neither was possible.
+        """
+        now = self._clock()
+        if not self.spool.in_use:
+            with suppress(LedgerUnavailableError):
+                return self.run(partial(record_outcomes, given=outcomes, now=now))
+        accepted, results = accept_outcomes(outcomes)
+        self._append(Batch(now, [], [], accepted))
+        return results
+
+    def run(self, task: Callable[[Connection], T]) -> T:
+        """Run another write in a transaction of its own.
+
+        Raises:
+            LedgerUnavailableError: the database did not take it. Also what `task` raises.
+        """
+        if self.spool.in_use:
+            raise LedgerUnavailableError
+        try:
+            connection = self._writing()
+            with self._watchdog.limit(TASK_PATIENCES * self._patience), connection.begin():
+                result = task(connection)
+        except self._errors as error:
+            self._note_failure()
+            self._turn_to_spool()
+            raise LedgerUnavailableError from error
+        self._checkpoint_sometimes(1)
+        return result
+
+    def _commit(self, batch: Batch) -> tuple[LostKeys, int]:
+        """Gives the answers of lost keys, and how many rows the database took."""
+        connection = self._writing()
+        with self._watchdog.limit(self._patience):
+            if not batch.keys:
+                return {}, self._commit_rows(connection, batch.rows)
+            with connection.begin():
+                lost = take_keys(connection, batch.keys, batch.at)
+                return lost, insert_rows(connection, batch.rows_without(lost))
+
+    def _append(self, batch: Batch) -> None:
+        payload, rows, keys = encode(batch), len(batch.rows), len(batch.keys)
+        with self.spool.lock:
+            try:
+                self.spool.append(payload, rows, keys, microseconds(batch.at))
+            except (SpoolFullError, SpoolWriteError) as error:
+                log.error("%s", error)
+                self._metrics.errors.labels("spool").inc()
+                raise LedgerUnavailableError from error
+            finally:
+                self._turn_to_spool()
+
+    def _turn_to_spool(self) -> None:
+        with self.spool.lock:
+            if not self.spool.in_use:
+                self.spool.in_use = True
+                self.drain.begin()
+
+    def _note_failure(self) -> None:
+        log.exception("the database did not take a group in time")
+        self._metrics.errors.labels("ledger").inc()
+        self._disconnect()  # whatever state it is in
+
+    def _writing(self) -> Connection:
+        if self._connection is None:
+            self._connect()
+        assert self._connection is not None
+        return self._connection
+
+    def _connect(self) -> None:
+        """Also called by the drain, just before the ledger writes to the database again."""
+        if self._connection is not None:
+            return
+        connection = self._engine.connect().execution_options(write=True)
+        if self._fast:
+            connection.connection.cursor().execute("PRAGMA synchronous=NORMAL")
+        self._watchdog.adopt(connection)
+        self._connection = connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        self._watchdog.release()
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+
+    def _checkpoint_sometimes(self, rows: int) -> None:
+        self._commits += 1
+        self._rows += rows
+        if self._commits >= CHECKPOINT_COMMITS or self._rows >= CHECKPOINT_ROWS:
+            # False = another process is writing: ask again after the next commit.
+            if self._checkpoint():
+                self._commits = self._rows = 0
+
+    def _checkpoint(self) -> bool:
+        """As contracts.database.checkpoint; a failure is told, but fails no answer.
+
+        What it would have copied is on disk already, in the write-ahead log.
+        """
+        try:
+            return checkpoint(self._engine)
+        except (SQLAlchemyError, sqlite3.Error, OSError):
+            log.exception("the write-ahead log could not be checkpointed")
+            self._metrics.errors.labels("checkpoint").inc()
+            return False

@@ -1,0 +1,83 @@
+"""Ends a PostgreSQL transaction that is overdue, also when nothing answers on the other side.
+
+libpq waits for ever for a server that is frozen or behind a network that swallows packets. So a
+thread shuts the socket down once a deadline has passed, which fails the waiting call at once. The
+waiting thread itself only notes its deadline: no hand-over on the hot path.
+"""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Lock, Thread
+from typing import Any
+
+from sqlalchemy import Connection
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.05
+
+
+class Watchdog:
+    """Watches one connection at a time; does nothing on SQLite, whose waits are bounded."""
+
+    def __init__(self, dialect: str) -> None:
+        self._postgresql = dialect == "postgresql"
+        self._socket: socket.socket | None = None
+        self._deadline: float | None = None  # of time.monotonic
+        self._lock = Lock()
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        if self._postgresql:
+            self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.release()
+
+    def adopt(self, connection: Connection) -> None:
+        """Watch this connection from now on."""
+        if not self._postgresql:
+            return
+        driver: Any = connection.connection.driver_connection
+        self.release()
+        # A descriptor of our own: the driver's number may be another file's tomorrow.
+        self._socket = socket.socket(fileno=os.dup(driver.pgconn.socket))
+
+    def release(self) -> None:
+        """The connection is about to be closed."""
+        with self._lock:
+            watched, self._socket = self._socket, None
+            if watched is not None:
+                watched.close()
+
+    @contextmanager
+    def limit(self, seconds: float) -> Iterator[None]:
+        """What happens inside may take that long on the adopted connection."""
+        self._deadline = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._deadline = None
+
+    def _run(self) -> None:
+        while not self._stop.wait(TICK_SECONDS):
+            deadline = self._deadline
+            if deadline is not None and time.monotonic() > deadline:
+                self._shut_down()
+
+    def _shut_down(self) -> None:
+        with self._lock:
+            if self._socket is None or self._deadline is None:
+                return  # it is still connecting, which has a limit of its own; or it just ended
+            self._deadline = None
+            log.warning("the database took too long: its connection is shut down")
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
