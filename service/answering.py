@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from datetime import datetime
 from typing import NamedTuple
 
 from service.answers import Answer
@@ -13,13 +14,25 @@ from service.ledger import Ledger
 
 # Decoding more than this would hold up every other request, so it goes to a thread.
 SMALL_BODY = 50_000
+SMALL_ROWS = 200
+
+
+class VersionNotServedError(LookupError):
+    """A request names a version that does not answer now."""
+
+    def __init__(self, asked: str, serving: str) -> None:
+        super().__init__(f"version {asked!r} does not answer; {serving!r} does")
 
 
 class Question(NamedTuple):
-    """Who asks, and the key under which a repeated request gets its first answer."""
+    """Who asks, and the key under which a repeated request gets its first answer.
+
+    `version`: the only one that may answer; None = whichever is chosen.
+    """
 
     caller: Caller
     idempotency_key: str | None = None
+    version: str | None = None
 
 
 class Answering:
@@ -49,12 +62,20 @@ class Answering:
         return await self._ask(serving, decoded, claim)
 
     async def answer_rows(
-        self, rows: list[object], question: Question, digest: str | None = None
+        self,
+        rows: list[object],
+        question: Question,
+        digest: str | None = None,
+        event_time: datetime | None = None,
     ) -> Answer:
-        """Answer rows that another protocol's adapter has found; raises as `answer`.
+        """Answer rows that another protocol's adapter has found.
 
         Args:
             digest: SHA-256 of what the caller sent, where the question has an idempotency key.
+
+        Raises:
+            VersionNotServedError: `question.version` does not answer.
+            Others: as `answer`.
         """
         claim = None
         if question.idempotency_key is not None and digest is not None:
@@ -62,7 +83,12 @@ class Answering:
             if (first := self._ledger.recall(claim)) is not None:
                 return first
         serving = self._watcher.require()
-        decoded = await asyncio.to_thread(serving.decoder.decode_rows, rows)
+        if question.version not in (None, serving.version):
+            raise VersionNotServedError(str(question.version), serving.version)
+        if len(rows) <= SMALL_ROWS:
+            decoded = serving.decoder.decode_rows(rows, event_time)
+        else:
+            decoded = await asyncio.to_thread(serving.decoder.decode_rows, rows, event_time)
         return await self._ask(serving, decoded, claim)
 
     async def _ask(self, serving: Serving, decoded: Decoded, claim: Claim | None) -> Answer:

@@ -34,6 +34,8 @@ from service.openapi import describe_api
 from service.openapi_access import describe_access
 from service.otel import find_tracing
 from service.parts import Parts
+from service.protocols import invocations, v2, vertex
+from service.protocols.describe import describe_adapters
 from service.quality import Quality
 from service.refusals import Refusals
 from service.routes import health, models, outcomes, predictions, reports
@@ -71,14 +73,16 @@ def create_app(
     )
     app.state.parts = parts
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    for module in (outcomes, predictions, models, reports, health):
+    for module in (outcomes, predictions, models, reports, health, v2, invocations, vertex):
         app.include_router(module.router)
     for known in KNOWN:
         app.add_exception_handler(known, _answer_known)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.openapi = _openapi_of(app, parts)  # type: ignore[method-assign]  # FastAPI's documented way
     front = Front(app, parts.answering, parts.access, parts.metrics, settings)
-    return front if parts.tracing is None else parts.tracing.app(front)
+    paths = vertex.platform_paths(settings)
+    whole = vertex.answer_also_at(front, paths) if paths else front
+    return whole if parts.tracing is None else parts.tracing.app(whole)
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -166,10 +170,10 @@ def _openapi_of(app: FastAPI, parts: Parts) -> Callable[[], dict[str, Any]]:
         version = serving.version if serving else None
         if version not in kept:
             kept.clear()
-            document = describe_api(
-                app, serving.schema if serving else None, version, parts.settings.max_rows
-            )
-            describe_access(document, is_open=parts.settings.access == "open")
+            schema, settings = serving.schema if serving else None, parts.settings
+            document = describe_api(app, schema, version, settings.max_rows)
+            describe_access(document, is_open=settings.access == "open")
+            describe_adapters(document, schema, version, settings.model_name, settings.max_rows)
             kept[version] = document
         return kept[version]
 
@@ -177,7 +181,7 @@ def _openapi_of(app: FastAPI, parts: Parts) -> Callable[[], dict[str, Any]]:
 
 
 async def _answer_known(request: Request, error: Exception) -> Response:
-    status, kind, headers, body = answer_error(error)
+    status, kind, headers, body = answer_error(error, request.scope["path"])
     request.app.state.parts.metrics.errors.labels(kind).inc()
     return Response(body, status, headers, media_type="application/json")
 

@@ -7,6 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.registry import NothingToRollBackError, UnknownVersionError
 from service.access import ForbiddenError, UnauthenticatedError
+from service.answering import VersionNotServedError
 from service.champion import NoChampionError
 from service.decoder import InvalidRequestError, Problem
 from service.explain import (
@@ -20,6 +21,12 @@ from service.hosts import BadHeaderError, BadHostError, OddPathError
 from service.idempotency import InvalidKeyError, KeyInProgressError, KeyReusedError
 from service.oidc import IssuerUnavailableError
 from service.predictor import NotFiniteError
+from service.protocols.errors import (
+    NotAcceptableError,
+    UnknownModelError,
+    UnsupportedMediaTypeError,
+    shape_error,
+)
 from service.queries import NotYetReadableError, UnknownPredictionError
 from service.store import LedgerUnavailableError
 
@@ -69,6 +76,10 @@ _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     KeyReusedError: (422, "key_reused", {}),
     KeyInProgressError: (409, "key_in_progress", _RETRY),
     NotYetReadableError: (503, "not_yet_readable", _RETRY),
+    UnknownModelError: (404, "unknown_model", {}),
+    VersionNotServedError: (404, "version_not_served", {}),
+    UnsupportedMediaTypeError: (415, "media_type", {}),
+    NotAcceptableError: (406, "not_acceptable", {}),
     UnknownVersionError: (404, "unknown_version", {}),
     NothingToRollBackError: (409, "nothing_to_roll_back", {}),
     UnknownPredictionError: (404, "unknown_prediction", {}),
@@ -81,15 +92,16 @@ _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
 KNOWN = tuple(_ANSWERS)
 
 
-def answer_error(error: Exception) -> ErrorAnswer:
-    """The HTTP answer for an exception of KNOWN."""
+def answer_error(error: Exception, path: str) -> ErrorAnswer:
+    """The HTTP answer for an exception of KNOWN, in the shape of the path's protocol."""
     known = next(one for one in type(error).__mro__ if one in _ANSWERS)
     status, kind, headers = _ANSWERS[known]
     if isinstance(error, MethodNotAllowedError):
         headers = {"Allow": error.allowed}
     if isinstance(error, UnauthenticatedError):
         headers = {"WWW-Authenticate": error.challenge}
-    return ErrorAnswer(status, kind, headers, msgspec.json.encode({"detail": _detail(error)}))
+    body = msgspec.json.encode(shape_error(path, status, _detail(error)))
+    return ErrorAnswer(status, kind, headers, body)
 
 
 def _detail(error: Exception) -> Any:

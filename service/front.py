@@ -66,7 +66,7 @@ class Front:
         except ClientGoneError:
             return
         except KNOWN as error:
-            status, kind, extra, answer = answer_error(error)
+            status, kind, extra, answer = answer_error(error, scope["path"])
             self._metrics.errors.labels(kind).inc()
         except Exception:  # the border: a fault of ours is told as 500, not a torn connection
             log.exception("a request failed")
