@@ -13,7 +13,14 @@ from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.settings import Settings
 from service.app import create_app
-from service.sole_writer import SecondServiceError, hold_database
+from service.slots import SpoolUnusableError
+from service.sole_writer import (
+    SecondServiceError,
+    SeveralWorkersError,
+    hold_database,
+    require_one_worker,
+)
+from service.spool import open_spool
 
 LOGGING = {
     "version": 1,
@@ -71,10 +78,18 @@ def _check_database(settings: Settings) -> None:
     """Say in one line why the service cannot start."""
     try:
         engine = make_engine(settings.database_url)
+        require_one_worker(engine, settings.workers)
         require_current(engine)
+        open_spool(settings.spool_dir, settings.spool_max_bytes).close()
         with hold_database(engine):
             engine.dispose()
-    except (DatabaseUrlError, DatabaseOutOfDateError, SecondServiceError) as error:
+    except (
+        DatabaseUrlError,
+        DatabaseOutOfDateError,
+        SecondServiceError,
+        SeveralWorkersError,
+        SpoolUnusableError,
+    ) as error:
         sys.exit(f"cannot start: {error}")
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", error)).strip().splitlines()[0]
