@@ -18,25 +18,6 @@ class SecondServiceError(RuntimeError):
         )
 
 
-class SeveralWorkersError(RuntimeError):
-    """SQLite has one writer."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "PERENNIAL_WORKERS is more than 1, which needs PostgreSQL (PERENNIAL_DATABASE_URL)"
-        )
-
-
-def require_one_worker(engine: Engine, workers: int) -> None:
-    """Refuse several processes on one SQLite file.
-
-    Raises:
-        SeveralWorkersError: they are asked for.
-    """
-    if engine.dialect.name == "sqlite" and workers > 1:
-        raise SeveralWorkersError
-
-
 @contextmanager
 def hold_database(engine: Engine) -> Iterator[None]:
     """Keep the service's place while it runs; on PostgreSQL there is no such place.
