@@ -24,7 +24,9 @@ from service.key_store import valid_keys
 from service.oidc import OidcSettingsError, make_tokens
 from service.otel import TracingMissingError, traces_wanted
 from service.shared_metrics import SlotTakenError, clear_slots
+from service.slots import SpoolUnusableError
 from service.sole_writer import SecondServiceError, hold_database
+from service.spool import open_spool
 from service.workers import PortTakenError, WorkerFailedError, listen, supervise
 
 LOGGING = {
@@ -47,6 +49,7 @@ REFUSALS = (
     DatabaseUrlError,
     OidcSettingsError,
     SecondServiceError,
+    SpoolUnusableError,
 )
 log = logging.getLogger("service")
 
@@ -123,6 +126,7 @@ def _check_start(settings: Settings) -> None:
             keys = len(valid_keys(connection, datetime.now(UTC)))
         engine.dispose()
         make_tokens(settings)
+        open_spool(settings.spool_dir, settings.spool_max_bytes).close()
         if warning := check_settings(settings, keys):
             log.warning(warning)
     except REFUSALS as error:
