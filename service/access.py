@@ -108,6 +108,11 @@ class Access:
         self._seconds = seconds
 
     @property
+    def keys_age_seconds(self) -> float:
+        """Since the keys were last read."""
+        return self._keys.age_seconds
+
+    @property
     def problem(self) -> str | None:
         """What /health/ready should tell; None = all is well."""
         return self._keys.problem
