@@ -104,7 +104,7 @@ def _make_parts(
     ledger = make_ledger(engine, metrics, clock, settings)
     refusals = Refusals(ledger.run, clock)
     access = Access(settings, KeyRing(engine, clock), refusals, make_tokens(settings))
-    metrics.registry.register(State(watcher, time.monotonic))
+    metrics.registry.register(State(watcher, access, time.monotonic))
     return Parts(
         settings=settings,
         engine=engine,
