@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from itertools import accumulate
 
@@ -88,6 +89,7 @@ class Predictor:
     def __init__(self, bundle: Bundle) -> None:
         self.version = bundle.version
         self.schema = bundle.schema
+        self.trained_until = datetime.fromisoformat(bundle.manifest["trained_until"])
         self._model = bundle.model()
         self._numeric_columns = len(self.schema.matrix_columns)
         self._text_columns = len(self.schema.categorical)
