@@ -11,6 +11,7 @@ from service.champion import ChampionWatcher, Serving
 from service.decoder import Decoded
 from service.idempotency import Claim
 from service.ledger import Ledger
+from service.limits import Limits
 
 # Decoding more than this would hold up every other request, so it goes to a thread.
 SMALL_BODY = 50_000
@@ -36,18 +37,19 @@ class Question(NamedTuple):
 
 
 class Answering:
-    """Decodes, routes to a version, and asks the ledger."""
+    """Decodes, routes to a version, spends the caller's limits, and asks the ledger."""
 
-    def __init__(self, watcher: ChampionWatcher, ledger: Ledger) -> None:
+    def __init__(self, watcher: ChampionWatcher, ledger: Ledger, limits: Limits) -> None:
         self._watcher = watcher
         self._ledger = ledger
+        self._limits = limits
 
     async def answer(self, body: bytes, question: Question) -> Answer:
         """Answer the body of POST /predict.
 
         Raises:
             NoChampionError, InvalidRequestError, NotFiniteError, QueueFullError, KeyReusedError,
-            KeyInProgressError, LedgerUnavailableError: see service/errors.py.
+            KeyInProgressError, LimitReachedError, LedgerUnavailableError: see service/errors.py.
         """
         claim = None
         if question.idempotency_key is not None:
@@ -59,7 +61,7 @@ class Answering:
             decoded = serving.decoder.decode(body)
         else:
             decoded = await asyncio.to_thread(serving.decoder.decode, body)
-        return await self._ask(serving, decoded, claim)
+        return await self._ask(serving, decoded, question.caller, claim)
 
     async def answer_rows(
         self,
@@ -89,9 +91,13 @@ class Answering:
             decoded = serving.decoder.decode_rows(rows, event_time)
         else:
             decoded = await asyncio.to_thread(serving.decoder.decode_rows, rows, event_time)
-        return await self._ask(serving, decoded, claim)
+        return await self._ask(serving, decoded, question.caller, claim)
 
-    async def _ask(self, serving: Serving, decoded: Decoded, claim: Claim | None) -> Answer:
+    async def _ask(
+        self, serving: Serving, decoded: Decoded, caller: Caller, claim: Claim | None
+    ) -> Answer:
+        if caller.rate is not None or caller.quota is not None:
+            await self._limits.spend(caller, len(decoded.features))
         return await self._ledger.predict(serving.predictor, decoded, claim)
 
 

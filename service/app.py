@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,8 +27,11 @@ from service.decoder import InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
 from service.explain import Explainer
 from service.front import Front
+from service.headers import request_ids
+from service.journal import Journal
 from service.key_ring import KeyRing
 from service.ledger import Ledger
+from service.limits import make_limits
 from service.metrics import Metrics
 from service.oidc import make_tokens
 from service.openapi import describe_api
@@ -55,6 +59,7 @@ def create_app(
     engine: Engine | None = None,
     clock: Callable[[], datetime] = utc_now,
     on_started: Callable[[], None] | None = None,
+    journal: Journal | None = None,
     slot: int | None = None,
 ) -> ASGIApp:
     """Build the ASGI app; it touches database and bundles when its lifespan starts.
@@ -62,9 +67,11 @@ def create_app(
     Args:
         engine: instead of the one that the settings name.
         on_started: called once everything that start-up makes is in memory.
+        journal: where request lines go, if the settings want them; None = nowhere.
         slot: of this worker, where there are several.
     """
-    parts = _make_parts(settings, engine or make_engine(settings.database_url), clock, slot)
+    engine = engine or make_engine(settings.database_url)
+    parts = _make_parts(settings, engine, clock, journal, slot)
     app = FastAPI(
         title="Perennial",
         generate_unique_id_function=_operation_id,
@@ -79,7 +86,15 @@ def create_app(
         app.add_exception_handler(known, _answer_known)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.openapi = _openapi_of(app, parts)  # type: ignore[method-assign]  # FastAPI's documented way
-    front = Front(app, parts.answering, parts.access, parts.metrics, settings)
+    front = Front(
+        app,
+        parts.answering,
+        parts.access,
+        parts.metrics,
+        settings,
+        request_ids(secrets.token_hex(4)),
+        journal if settings.access_log else None,
+    )
     paths = vertex.platform_paths(settings)
     whole = vertex.answer_also_at(front, paths) if paths else front
     return whole if parts.tracing is None else parts.tracing.app(whole)
@@ -90,7 +105,11 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def _make_parts(
-    settings: Settings, engine: Engine, clock: Callable[[], datetime], slot: int | None
+    settings: Settings,
+    engine: Engine,
+    clock: Callable[[], datetime],
+    journal: Journal | None,
+    slot: int | None,
 ) -> Parts:
     metrics = Metrics()
     tracing = find_tracing(os.environ)
@@ -102,6 +121,9 @@ def _make_parts(
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
     make_ledger = Ledger if tracing is None else tracing.ledger
     ledger = make_ledger(engine, metrics, clock, settings)
+    limits = make_limits(settings, engine, metrics.errors.labels("limits").inc)
+    if journal is not None:
+        journal.on_drop = metrics.log_lines_dropped.inc
     refusals = Refusals(ledger.run, clock)
     access = Access(settings, KeyRing(engine, clock), refusals, make_tokens(settings))
     metrics.registry.register(State(watcher, access, time.monotonic))
@@ -111,8 +133,10 @@ def _make_parts(
         metrics=metrics,
         ledger=ledger,
         watcher=watcher,
-        answering=Answering(watcher, ledger),
+        answering=Answering(watcher, ledger, limits),
         access=access,
+        limits=limits,
+        journal=journal,
         clock=clock,
         explainer=Explainer(settings.bundles_dir),
         shared=_share(metrics, settings, slot),
@@ -146,7 +170,9 @@ async def _lifespan(
         await asyncio.to_thread(parts.watcher.start)
         await asyncio.to_thread(parts.access.start)
         parts.ledger.start()
-        watching = [part for part in (parts.tracing, parts.shared, parts.quality) if part]
+        watching = [
+            part for part in (parts.journal, parts.tracing, parts.shared, parts.quality) if part
+        ]
         for part in watching:
             part.start()
         if on_started is not None:
@@ -156,6 +182,7 @@ async def _lifespan(
         await asyncio.to_thread(parts.watcher.stop)
         await parts.access.stop()
         await parts.ledger.stop()
+        await parts.limits.stop()
         for part in reversed(watching):
             await asyncio.to_thread(part.stop)
         parts.engine.dispose()

@@ -80,6 +80,11 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self.log_lines_dropped = Counter(
+            "perennial_log_lines_dropped_total",
+            "Log lines that nobody read in time",
+            registry=registry,
+        )
         self.damaged_snapshots = Counter(
             "perennial_metrics_snapshots_damaged_total",
             "Snapshots of workers that could not be read",

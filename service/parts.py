@@ -14,7 +14,9 @@ from service.access import Access
 from service.answering import Answering
 from service.champion import ChampionWatcher
 from service.explain import Explainer
+from service.journal import Journal
 from service.ledger import Ledger
+from service.limits import Limits
 from service.metrics import Metrics
 from service.quality import Quality
 from service.shared_metrics import SharedMetrics
@@ -32,6 +34,8 @@ class Parts:
     watcher: ChampionWatcher
     answering: Answering
     access: Access
+    limits: Limits
+    journal: Journal | None
     clock: Callable[[], datetime]
     explainer: Explainer
     shared: SharedMetrics | None  # of several workers
