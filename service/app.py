@@ -18,7 +18,7 @@ from contracts.migrate import require_current
 from contracts.settings import Settings
 from service.access import Access
 from service.answering import Answering
-from service.champion import ChampionWatcher, load_serving
+from service.champion import ChampionWatcher
 from service.decoder import InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
 from service.explain import Explainer
@@ -32,8 +32,11 @@ from service.openapi_access import describe_access
 from service.parts import Parts
 from service.refusals import Refusals
 from service.routes import health, models, outcomes, predictions, reports
+from service.serving import load_serving
+from service.shadow import Shadow
 from service.sole_writer import hold_database
 from service.templates import make_templates
+from service.traffic_state import TrafficState
 
 
 def utc_now() -> datetime:
@@ -80,6 +83,8 @@ def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime
     load = partial(load_serving, settings.bundles_dir, max_rows=settings.max_rows)
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
     ledger = Ledger(engine, metrics, clock, settings)
+    shadow = Shadow(ledger.run, metrics, clock)
+    metrics.registry.register(TrafficState(watcher))
     refusals = Refusals(ledger.run, clock)
     access = Access(settings, KeyRing(engine, clock), refusals, make_tokens(settings))
     return Parts(
@@ -88,7 +93,8 @@ def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime
         metrics=metrics,
         ledger=ledger,
         watcher=watcher,
-        answering=Answering(watcher, ledger),
+        answering=Answering(watcher, ledger, shadow),
+        shadow=shadow,
         access=access,
         clock=clock,
         templates=make_templates(),
@@ -105,11 +111,13 @@ async def _lifespan(
         await asyncio.to_thread(parts.watcher.start)
         await asyncio.to_thread(parts.access.start)
         parts.ledger.start()
+        parts.shadow.start()
         if on_started is not None:
             on_started()
         yield
         await asyncio.to_thread(parts.explainer.stop)
         await asyncio.to_thread(parts.watcher.stop)
+        await asyncio.to_thread(parts.shadow.stop)
         await parts.access.stop()
         await parts.ledger.stop()
         parts.engine.dispose()

@@ -48,13 +48,18 @@ class Decoded:
     """Valid rows, in the request's order.
 
     `numeric` and `text` are what FeatureSchema.to_matrices would give, as lists so that a group
-    of requests becomes one matrix; `features` is each row's JSON for the ledger.
+    of requests becomes one matrix; `features` is each row's JSON for the ledger. `first_id` is the
+    prediction_id of the first row, where it had to be known early.
     """
 
     numeric: list[list[float]]
     text: list[list[str]]
     features: list[str]
     event_time: datetime | None
+    first_id: str | None = None
+
+    def with_first_id(self, first_id: str | None) -> "Decoded":
+        return Decoded(self.numeric, self.text, self.features, self.event_time, first_id)
 
 
 class Decoder:

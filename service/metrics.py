@@ -42,6 +42,15 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self.shadow_rows = Counter(
+            "perennial_shadow_rows_total", "Rows that a shadow was asked too", registry=registry
+        )
+        self.shadow_dropped = Counter(
+            "perennial_shadow_dropped_total",
+            "Rows that a shadow was not asked or that were not kept",
+            ["reason"],
+            registry=registry,
+        )
         self.model_info = Gauge(
             "perennial_model_info", "1 for the version that answers", ["version"],
             registry=registry,

@@ -17,6 +17,7 @@ from service.champion import ChampionWatcher
 from service.explain import Explainer
 from service.ledger import Ledger
 from service.metrics import Metrics
+from service.shadow import Shadow
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Parts:
     ledger: Ledger
     watcher: ChampionWatcher
     answering: Answering
+    shadow: Shadow
     access: Access
     clock: Callable[[], datetime]
     templates: Environment
