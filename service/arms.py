@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Subquery, Table, func, select
 
-from contracts.losses import row_losses
 from contracts.schema import Target
 from contracts.tables import outcomes, predictions, shadow_predictions
 from contracts.traffic import TrafficChange
+from service.judging import judge
 
 NEWEST_ROWS = 50_000  # of all versions together; older ones are left out
 NORMAL_95 = 1.96
@@ -42,14 +42,15 @@ def _result(
 ) -> dict[str, Any]:
     newest = _newest(table, version, since)
     numbers = _numbers(connection, newest, target)
-    rows, judged = sum(numbers.values()), _judge(_with_outcomes(connection, newest), target)
+    rows, judged = (
+        sum(numbers.values()),
+        _judge(_with_outcomes(connection, newest), version, target),
+    )
     positives = numbers[json.dumps(target.classes[1])] if target.task == "binary" else None
     return {
         "version": version,
         "rows": rows,
-        "outcomes": judged["outcomes"],
-        "loss": judged["loss"],
-        "accuracy": judged["accuracy"],
+        **_judge(_with_outcomes(connection, newest), version, target),
         "predicted_positives": None if positives is None or not rows else positives / rows,
     }
 
@@ -86,41 +87,21 @@ def _numbers(connection: Connection, newest: Subquery, target: Target) -> Counte
 def _with_outcomes(connection: Connection, newest: Subquery) -> list[Row[Any]]:
     """Rows whose outcome is known, with their latest one."""
     query = (
-        select(newest, outcomes.c.outcome)
+        select(newest, outcomes.c.outcome, outcomes.c.outcome_id, outcomes.c.recorded_at)
         .join(outcomes, outcomes.c.prediction_id == newest.c.prediction_id)
         .order_by(outcomes.c.outcome_id)
     )
     return list({row.prediction_id: row for row in connection.execute(query)}.values())
 
 
-def _judge(rows: Sequence[Row[Any]], target: Target) -> dict[str, Any]:
-    labels = [(row, json.loads(row.outcome)) for row in rows]
-    known = [(row, label) for row, label in labels if _can_be(label, target)]
-    if not known:
-        return {"outcomes": 0, "loss": None, "accuracy": None}
-    answers = np.array([_answers(row, target) for row, _ in known], np.float64)
-    truths = target.truths([label for _, label in known])
-    losses = row_losses(target.task, truths, answers)
-    accuracy = None
-    if target.classes:
-        predicted = target.truths([json.loads(row.prediction) for row, _ in known])
-        accuracy = float((predicted == truths).mean())
-    return {"outcomes": len(known), "loss": _mean(losses), "accuracy": accuracy}
-
-
-def _can_be(label: object, target: Target) -> bool:
-    """Whether the target can have an outcome; another champion's may have had others."""
-    return label in target.classes if target.classes else isinstance(label, int | float)
-
-
-def _answers(row: Row[Any], target: Target) -> list[float]:
-    """One row as Target.outputs."""
-    if target.task == "regression":
-        return [float(json.loads(row.prediction))]
-    if target.task == "binary":
-        return [1 - row.probability, row.probability]
-    scores: list[float] = json.loads(row.scores)
-    return scores
+def _judge(rows: Sequence[Row[Any]], version: str, target: Target) -> dict[str, Any]:
+    judged = judge(target, version, rows)
+    rights = [one.right for one in judged if one.right is not None]
+    return {
+        "outcomes": len(judged),
+        "loss": _mean(np.array([one.loss for one in judged])) if judged else None,
+        "accuracy": sum(rights) / len(rights) if rights else None,
+    }
 
 
 def _mean(losses: NDArray[np.float64]) -> dict[str, float | None]:

@@ -1,6 +1,7 @@
 """Who answers now: watches the registry and swaps versions without dropping a request."""
 
 import logging
+import time
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 
@@ -31,6 +32,7 @@ class ChampionWatcher:
         problem: why `lineup` is not what the registry says; None = all is well.
         stand_in: whether an earlier champion answers because the registry's cannot.
         database_reachable: whether the last poll could read the registry.
+        looked_at: when the last poll ended, in seconds of time.monotonic.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class ChampionWatcher:
         self.problem: str | None = None
         self.stand_in = False
         self.database_reachable = False
+        self.looked_at = time.monotonic()
         self._engine = engine
         self._metrics = metrics
         self._loader = Loader(load)
@@ -99,9 +102,11 @@ class ChampionWatcher:
             except Exception as error:  # whatever a driver raises: who answers now answers on
                 self.database_reachable = False
                 self._report(f"{type(error).__name__}: {error}")
+                self.looked_at = time.monotonic()
                 return
             if reigns and not self._is_settled(reigns[0], rule):
                 self._line_up(reigns, rule, at_once)
+            self.looked_at = time.monotonic()
 
     def _read(self) -> tuple[list[str], Rule | None]:
         """The champion, at start those before it too, and the rule that divides requests."""
@@ -163,9 +168,11 @@ class ChampionWatcher:
         return other
 
     def _swap(self, lineup: Lineup) -> None:
+        for one in (lineup.other, lineup.champion):
+            if one is not None:
+                self._metrics.know_version(one.version)
         before, self.lineup = self.lineup, lineup
         if before is None or before.champion is not lineup.champion:
-            self._metrics.show_version(lineup.champion.version)
             log.info("version %s answers from now on", lineup.champion.version)
         if before is None or before.rule != lineup.rule:
             log.info("requests are divided by %s", lineup.rule or "no rule")

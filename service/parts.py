@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from fastapi import Depends, Request, Response
@@ -17,7 +17,12 @@ from service.champion import ChampionWatcher
 from service.explain import Explainer
 from service.ledger import Ledger
 from service.metrics import Metrics
+from service.quality import Quality
 from service.shadow import Shadow
+from service.shared_metrics import SharedMetrics
+
+if TYPE_CHECKING:  # an extra: requirements/otel.txt
+    from service.tracing import Tracing
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,9 @@ class Parts:
     clock: Callable[[], datetime]
     templates: Environment
     explainer: Explainer
+    shared: SharedMetrics | None  # of several workers
+    quality: Quality | None  # of the first worker
+    tracing: "Tracing | None"
 
 
 def get_parts(request: Request) -> Parts:

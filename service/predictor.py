@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 import numpy as np
@@ -78,18 +79,19 @@ class Predictor:
     def __init__(self, bundle: Bundle) -> None:
         self.version = bundle.version
         self.schema = bundle.schema
+        self.trained_until = datetime.fromisoformat(bundle.manifest["trained_until"])
         self._model = bundle.model()
         self._numeric_columns = len(self.schema.matrix_columns)
         self._text_columns = len(self.schema.categorical)
         self._read = partial(READERS[self.schema.target.task], self.schema.target)
 
     def answers(
-        self, numeric: Sequence[Sequence[float]], text: Sequence[Sequence[str]]
+        self, numeric: Sequence[Sequence[float | None]], text: Sequence[Sequence[str]]
     ) -> NDArray[np.float32]:
         """What the model answers, float32 (n, outputs); not finite where it has no answer.
 
         Args:
-            numeric: (n, matrix columns), NaN = missing.
+            numeric: (n, matrix columns), NaN or None = missing.
             text: (n, categorical features), "" = missing.
         """
         numbers = np.array(numeric, np.float32).reshape(len(numeric), self._numeric_columns)

@@ -130,12 +130,12 @@ class Shadow:
             [row for asked in read for row in asked.decoded.numeric],
             [row for asked in read for row in asked.decoded.text],
         )
-        finite = np.isfinite(answers).all(axis=1)
-        self._drop("not_finite", int((~finite).sum()))
+        finite: list[int] = np.flatnonzero(np.isfinite(answers).all(axis=1)).tolist()
+        self._drop("not_finite", len(ids) - len(finite))
+        if not finite:
+            return
         reading = other.predictor.read(answers[finite])
-        kept = [
-            prediction_id for prediction_id, fine in zip(ids, finite.tolist(), strict=True) if fine
-        ]
+        kept = [ids[i] for i in finite]
         now = self._clock()
         told = zip(kept, reading.prediction, reading.logged, reading.scores, strict=True)
         self._store(
