@@ -81,11 +81,13 @@ class Metrics:
             registry=registry,
         )
         self.shadow_rows = Counter(
-            "perennial_shadow_rows_total", "Rows that a shadow was asked too", registry=registry
+            "perennial_shadow_rows_total",
+            "Rows that a shadow was asked and whose answers are kept",
+            registry=registry,
         )
         self.shadow_dropped = Counter(
             "perennial_shadow_dropped_total",
-            "Rows that a shadow was not asked or that were not kept",
+            "Rows that a shadow was not asked or whose answers are not kept",
             ["reason"],
             registry=registry,
         )
