@@ -22,7 +22,7 @@ from contracts.migrate import require_current
 from contracts.settings import Settings
 from service.access import Access
 from service.answering import Answering
-from service.champion import ChampionWatcher, Serving, load_serving
+from service.champion import ChampionWatcher
 from service.decoder import InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
 from service.explain import Explainer
@@ -43,10 +43,13 @@ from service.protocols.describe import describe_adapters
 from service.quality import Quality
 from service.refusals import Refusals
 from service.routes import health, models, outcomes, predictions, reports
+from service.serving import Serving, load_serving
+from service.shadow import Shadow
 from service.shared_metrics import SharedMetrics
 from service.sole_writer import hold_database
 from service.state import State
 from service.targets import targets_in
+from service.traffic_state import TrafficState
 
 
 def utc_now() -> datetime:
@@ -124,6 +127,8 @@ def _make_parts(
     limits = make_limits(settings, engine, metrics.errors.labels("limits").inc)
     if journal is not None:
         journal.on_drop = metrics.log_lines_dropped.inc
+    shadow = Shadow(ledger.run, metrics, clock)
+    metrics.registry.register(TrafficState(watcher))
     refusals = Refusals(ledger.run, clock)
     access = Access(settings, KeyRing(engine, clock), refusals, make_tokens(settings))
     metrics.registry.register(State(watcher, access, time.monotonic))
@@ -133,7 +138,8 @@ def _make_parts(
         metrics=metrics,
         ledger=ledger,
         watcher=watcher,
-        answering=Answering(watcher, ledger, limits),
+        answering=Answering(watcher, ledger, limits, shadow),
+        shadow=shadow,
         access=access,
         limits=limits,
         journal=journal,
@@ -170,6 +176,7 @@ async def _lifespan(
         await asyncio.to_thread(parts.watcher.start)
         await asyncio.to_thread(parts.access.start)
         parts.ledger.start()
+        parts.shadow.start()
         watching = [
             part for part in (parts.journal, parts.tracing, parts.shared, parts.quality) if part
         ]
@@ -180,6 +187,7 @@ async def _lifespan(
         yield
         await asyncio.to_thread(parts.explainer.stop)
         await asyncio.to_thread(parts.watcher.stop)
+        await asyncio.to_thread(parts.shadow.stop)
         await parts.access.stop()
         await parts.ledger.stop()
         await parts.limits.stop()

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
+from contracts.bundle import BundleError
 from contracts.registry import NothingToRollBackError, UnknownVersionError
+from contracts.traffic import RefusedRuleError
 from service.access import ForbiddenError, UnauthenticatedError
 from service.answering import VersionNotServedError
 from service.bodies import TooLargeError, TooSlowError, WrongBodyTypeError
@@ -82,6 +84,8 @@ _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     NotAcceptableError: (406, "not_acceptable", {}),
     UnknownVersionError: (404, "unknown_version", {}),
     NothingToRollBackError: (409, "nothing_to_roll_back", {}),
+    RefusedRuleError: (409, "refused_rule", {}),
+    BundleError: (409, "bundle", {}),  # of a version that somebody would have answer
     UnknownPredictionError: (404, "unknown_prediction", {}),
     VersionGoneError: (410, "version_gone", {}),
     ExplainerMissingError: (501, "explainer_missing", {}),

@@ -19,6 +19,7 @@ from service.ledger import Ledger
 from service.limits import Limits
 from service.metrics import Metrics
 from service.quality import Quality
+from service.shadow import Shadow
 from service.shared_metrics import SharedMetrics
 
 if TYPE_CHECKING:  # an extra: requirements/otel.txt
@@ -33,6 +34,7 @@ class Parts:
     ledger: Ledger
     watcher: ChampionWatcher
     answering: Answering
+    shadow: Shadow
     access: Access
     limits: Limits
     journal: Journal | None
