@@ -8,7 +8,6 @@ checks are on. It runs with a key that may do everything and without any.
 import argparse
 import contextlib
 import json
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from benchmarks.results import write_result
 from contracts.database import make_engine
 from contracts.migrate import migrate
 from contracts.settings import Settings
-from deploy.local import free_port, publish, running, train, wait_until_ready
+from deploy.local import free_port, fresh_key, publish, running, train, wait_until_ready
 
 TOOL = Path(sys.executable).parent / "schemathesis"
 EXAMPLES = 300  # an operation and phase
@@ -44,7 +43,6 @@ class Tally:
 @contextlib.contextmanager
 def fuzzed_service(directory: Path) -> Iterator[tuple[str, str]]:
     """URL and an all-powerful key of a fresh service, while it runs."""
-    key = secrets.token_urlsafe(16)
     settings = Settings(
         _env_file=None,
         database_url=f"sqlite:///{directory}/perennial.db",
@@ -53,12 +51,11 @@ def fuzzed_service(directory: Path) -> Iterator[tuple[str, str]]:
         spool_dir=directory / "spool",
         metrics_dir=directory / "metrics",
         port=free_port(),
-        admin_token=key,
-        access="open",
     )
     engine = make_engine(settings.database_url)
     migrate(engine)
     publish(engine, settings, datetime.now(UTC))
+    key = fresh_key(engine, "fuzz", datetime.now(UTC))
     with running(settings, "service") as processes:
         wait_until_ready(settings, processes)
         yield f"http://127.0.0.1:{settings.port}", key

@@ -2,20 +2,30 @@
 
 `verify` finds an entry that was changed, removed or slipped in; also the last ones, because
 audit_head counts them. Whoever can rewrite every row can also rewrite the chain: keep the hashes
-that the service logs elsewhere where that matters.
+that `python -m service.audit verify` prints elsewhere where that matters.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from contracts.tables import audit_head, audit_log
 
 FIRST_HASH = "0" * 64
+
+
+class Act(NamedTuple):
+    """Who did what to what, when."""
+
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: Mapping[str, Any]
 
 
 def record(
@@ -26,30 +36,41 @@ def record(
     subject: str,
     detail: Mapping[str, Any],
     now: datetime,
-) -> str:
-    """Append an entry in the caller's writing transaction; returns its hash."""
+) -> None:
+    """Append an entry in the caller's writing transaction."""
+    record_all(connection, [Act(now, actor, action, subject, detail)])
+
+
+def record_all(connection: Connection, acts: Sequence[Act]) -> None:
+    """Append entries, in this order, in the caller's writing transaction."""
     # Touching the head first makes writers on PostgreSQL wait for each other.
-    grow = update(audit_head).values(entries=audit_head.c.entries + 1).returning(audit_head.c.hash)
-    previous = connection.execute(grow).scalar_one()
-    told = (actor[:200], action[:64], subject[:200], json.dumps(detail, sort_keys=True))
-    digest = _hash(previous, now, *told)
-    names = ("actor", "action", "subject", "detail")
-    row = {
-        "at": now,
-        "previous_hash": previous,
-        "hash": digest,
-        **dict(zip(names, told, strict=True)),
+    longer = update(audit_head).values(entries=audit_head.c.entries + len(acts))
+    previous = connection.execute(longer.returning(audit_head.c.hash)).scalar_one()
+    rows = []
+    for act in acts:
+        rows.append(_row(act, previous))
+        previous = rows[-1]["hash"]
+    connection.execute(insert(audit_log), rows)
+    connection.execute(update(audit_head).values(hash=previous))
+
+
+def _row(act: Act, previous: str) -> dict[str, Any]:
+    told = {
+        "actor": act.actor[:200],
+        "action": act.action[:64],
+        "subject": act.subject[:200],
+        "detail": json.dumps(act.detail, sort_keys=True),
     }
-    connection.execute(insert(audit_log).values(**row))
-    connection.execute(update(audit_head).values(hash=digest))
-    return digest
+    digest = _hash(previous, act.at, *told.values())
+    return {"at": act.at, **told, "previous_hash": previous, "hash": digest}
 
 
 def verify(connection: Connection) -> list[str]:
     """What is wrong with the log, one sentence each; empty = nothing."""
     problems: list[str] = []
     previous, number = FIRST_HASH, 0
-    for row in connection.execute(select(audit_log).order_by(audit_log.c.entry_id)):
+    entries = select(audit_log).order_by(audit_log.c.entry_id)
+    for row in connection.execute(entries.execution_options(yield_per=1000)):
         number += 1
         problems += _problems(row, previous)
         previous = row.hash

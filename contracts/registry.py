@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, select
 
+from contracts.audit import record
 from contracts.bundle import Bundle, BundleError, copy_bundle, load_bundle
 from contracts.database import DatabaseUrlError, make_engine, write_transaction
 from contracts.migrate import DatabaseOutOfDateError, require_current
@@ -88,9 +89,10 @@ def promote(
     if _find(connection, version) is None:
         raise UnknownVersionError(version)
     current = champion(connection)
-    if current is None or current.version != version:
-        previous = current.version if current else None
+    previous = current.version if current else None
+    if previous != version:
         _change(connection, "promote", version, previous, actor, reason, now)
+    _audit(connection, "promote", version, previous, actor, reason, now)
 
 
 def roll_back(connection: Connection, *, actor: str, reason: str, now: datetime) -> str:
@@ -107,6 +109,7 @@ def roll_back(connection: Connection, *, actor: str, reason: str, now: datetime)
     if current is None or previous is None:
         raise NothingToRollBackError
     _change(connection, "rollback", previous, current.version, actor, reason, now)
+    _audit(connection, "rollback", previous, current.version, actor, reason, now)
     return previous
 
 
@@ -148,6 +151,19 @@ def _change(
     row = {"action": action, "version": version, "previous_version": previous,
            "actor": actor, "reason": reason, "changed_at": now}  # fmt: skip
     connection.execute(insert(stage_changes).values(row))
+
+
+def _audit(
+    connection: Connection,
+    action: str,
+    version: str,
+    previous: str | None,
+    actor: str,
+    reason: str,
+    now: datetime,
+) -> None:
+    detail = {"previous": previous, "reason": reason}
+    record(connection, actor=actor, action=action, subject=version, detail=detail, now=now)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,9 +1,9 @@
-"""What every process reads from the environment: where things are, and secrets."""
+"""What every process reads from the environment: where things are and how they are guarded."""
 
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -25,9 +25,6 @@ class Settings(BaseSettings):
     params_file: Path = Field(Path("params.yaml"), description="monitoring's thresholds and policy")
     host: str = Field("127.0.0.1", description="address that the service listens on")
     port: int = Field(8000, ge=0, le=65535, description="port of the service; 0 = any free one")
-    admin_token: SecretStr | None = Field(
-        None, description="bearer token for promote and rollback over HTTP; unset = both refused"
-    )
     champion_poll_seconds: float = Field(
         0.5, gt=0, description="how often the service asks who is champion"
     )

@@ -7,7 +7,6 @@ import argparse
 import http.client
 import os
 import platform
-import secrets
 import signal
 import socket
 import subprocess
@@ -18,7 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from contracts.bundle import BundleError
@@ -26,10 +25,12 @@ from contracts.database import DatabaseUrlError, make_engine, write_transaction
 from contracts.migrate import migrate
 from contracts.registry import champion, promote, register
 from contracts.settings import Settings
+from service.key_store import ALL_SCOPES, NewKey, create_key, revoke_named
 
 BUNDLE = Path("build/bundle")
 READY_SECONDS = 60
 STOP_SECONDS = 15
+KEY_NAME = "make run"
 
 Processes = dict[str, "subprocess.Popen[bytes]"]
 
@@ -81,6 +82,12 @@ def publish(engine: Engine, settings: Settings, now: datetime) -> tuple[str, str
     return (current.version if current else version), version
 
 
+def fresh_key(engine: Engine, name: str, now: datetime) -> str:
+    """A key that may do everything; earlier ones of this name end, so that none is left behind."""
+    revoke_named(engine, name, actor=name, now=now)
+    return create_key(engine, NewKey(name, ALL_SCOPES), actor=name, now=now)
+
+
 def _commit() -> str | None:
     """The checked-out commit; None outside a git repository or without git."""
     command = ["git", "rev-parse", "HEAD"]
@@ -116,9 +123,7 @@ def as_environment(settings: Settings) -> dict[str, str]:
     """Settings as the variables that give the same settings in another process."""
     found = {}
     for name, value in settings.model_dump().items():
-        if value is not None:
-            plain = value.get_secret_value() if hasattr(value, "get_secret_value") else value
-            found[f"PERENNIAL_{name.upper()}"] = str(plain)
+        found[f"PERENNIAL_{name.upper()}"] = str(value)
     return found
 
 
@@ -176,15 +181,17 @@ def _wait_or_kill(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _announce(settings: Settings, version: str, trained: str) -> None:
+def _announce(settings: Settings, key: str, version: str, trained: str) -> None:
     address = f"http://{settings.host}:{settings.port}"
-    token = settings.admin_token.get_secret_value() if settings.admin_token else ""
     print(f"""
 Perennial is running. Champion: {version}
   API docs     {address}/docs
   Reports      {address}/reports
   Metrics      {address}/metrics
-  Admin token  {token}  (for promote and rollback; set PERENNIAL_ADMIN_TOKEN to choose it)
+A browser asks for a name and a password: any name, and this key. In another terminal:
+  export PERENNIAL_API_KEY={key}
+  curl -s {address}/models -H "X-API-Key: $PERENNIAL_API_KEY"
+The key may do everything and ends at the next `make run`; others: python -m service.keys --help
   Months of traffic in minutes: `make replay` in another terminal. Ctrl-C stops everything.""")
     if trained != version:
         print(
@@ -218,9 +225,10 @@ def run(settings: Settings) -> None:
     engine = make_engine(settings.database_url)
     migrate(engine)
     version, trained = publish(engine, settings, datetime.now(UTC))
+    key = fresh_key(engine, KEY_NAME, datetime.now(UTC))
     with running(settings, "service", "monitoring.scheduler") as processes:
         wait_until_ready(settings, processes)
-        _announce(settings, version, trained)
+        _announce(settings, key, version, trained)
         _stay(processes)
 
 
@@ -229,10 +237,7 @@ def main() -> None:
     for how in (signal.SIGTERM, signal.SIGINT):  # also where a shell started it deaf to Ctrl-C
         signal.signal(how, _interrupt)
     try:
-        settings = Settings()
-        token = settings.admin_token or SecretStr(secrets.token_urlsafe(16))
-        settings = Settings(admin_token=token, port=settings.port or free_port())
-        run(settings)
+        run(Settings(port=Settings().port or free_port()))
     except KeyboardInterrupt:
         print("\nstopped")
     except (StackError, BundleError, DatabaseUrlError, ValidationError) as error:

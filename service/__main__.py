@@ -3,7 +3,13 @@
 import argparse
 import gc
 import logging.config
+import os
+import socket
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import uvicorn
 from pydantic import ValidationError
@@ -12,8 +18,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.settings import Settings
+from service.access import AccessSettingsError, check_settings
 from service.app import create_app
+from service.key_store import valid_keys
+from service.oidc import OidcSettingsError, make_tokens
+from service.otel import TracingMissingError, traces_wanted
+from service.shared_metrics import SlotTakenError, clear_slots
 from service.sole_writer import SecondServiceError, hold_database
+from service.workers import PortTakenError, WorkerFailedError, listen, supervise
 
 LOGGING = {
     "version": 1,
@@ -29,6 +41,27 @@ LOGGING = {
     "root": {"level": "INFO", "handlers": ["stderr"]},
 }
 
+REFUSALS = (
+    AccessSettingsError,
+    DatabaseOutOfDateError,
+    DatabaseUrlError,
+    OidcSettingsError,
+    SecondServiceError,
+)
+log = logging.getLogger("service")
+
+
+UVICORN: dict[str, Any] = {
+    "loop": "uvloop",
+    "http": "httptools",
+    "ws": "none",
+    "lifespan": "on",
+    "access_log": False,
+    "proxy_headers": False,  # nothing here looks at the client's address
+    "server_header": False,
+    "log_config": None,
+}
+
 
 def tune_garbage_collection() -> None:
     """Keep the collector away from what start-up made; it cost a p99 of 20 to 40 ms."""
@@ -41,22 +74,31 @@ def main() -> None:
     argparse.ArgumentParser(prog="python -m service", description=__doc__).parse_args()
     settings = _read_settings()
     logging.config.dictConfig(LOGGING)
-    _check_database(settings)
-    app = create_app(settings, on_started=tune_garbage_collection)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        workers=1,
-        access_log=False,
-        proxy_headers=False,  # nothing here looks at the client's address
-        server_header=False,
-        log_config=None,
-    )
+    _check_start(settings)
+    _check_tracing()
+    if settings.workers == 1:
+        app = create_app(settings, on_started=tune_garbage_collection)
+        uvicorn.run(app, host=settings.host, port=settings.port, **UVICORN)
+        return
+    try:
+        clear_slots(settings.metrics_dir)
+        sockets = listen(settings.host, settings.port, settings.workers)
+        supervise(partial(_serve, settings), sockets)
+    except (OSError, PortTakenError, SlotTakenError, WorkerFailedError) as error:
+        sys.exit(f"cannot start: {error}")
+
+
+def _serve(
+    settings: Settings, slot: int, shared: socket.socket, on_started: Callable[[], None]
+) -> None:
+    """One of several workers."""
+
+    def started() -> None:
+        tune_garbage_collection()
+        on_started()
+
+    app = create_app(settings, on_started=started, slot=slot)
+    uvicorn.Server(uvicorn.Config(app, **UVICORN)).run([shared])
 
 
 def _read_settings() -> Settings:
@@ -67,18 +109,34 @@ def _read_settings() -> Settings:
         sys.exit("settings cannot be used: " + "; ".join(problems))
 
 
-def _check_database(settings: Settings) -> None:
-    """Say in one line why the service cannot start."""
+def _check_start(settings: Settings) -> None:
+    """Say in one line why the service cannot start: the database, or who may ask it."""
     try:
         engine = make_engine(settings.database_url)
+        if settings.workers > 1 and engine.dialect.name == "sqlite":
+            sys.exit(
+                "cannot start: PERENNIAL_WORKERS above 1 needs PostgreSQL, SQLite has one writer; "
+                "set PERENNIAL_DATABASE_URL or PERENNIAL_WORKERS=1"
+            )
         require_current(engine)
-        with hold_database(engine):
-            engine.dispose()
-    except (DatabaseUrlError, DatabaseOutOfDateError, SecondServiceError) as error:
+        with hold_database(engine), engine.connect() as connection:
+            keys = len(valid_keys(connection, datetime.now(UTC)))
+        engine.dispose()
+        make_tokens(settings)
+        if warning := check_settings(settings, keys):
+            log.warning(warning)
+    except REFUSALS as error:
         sys.exit(f"cannot start: {error}")
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", error)).strip().splitlines()[0]
         sys.exit(f"cannot start: the database cannot be opened: {cause}")
+
+
+def _check_tracing() -> None:
+    try:
+        traces_wanted(os.environ)
+    except TracingMissingError as error:
+        sys.exit(f"cannot start: {error}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """create_app(settings): wires the service together; `python -m service` runs it."""
 
 import asyncio
+import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,24 +14,33 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlalchemy import Engine
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
 
 from contracts.database import make_engine
 from contracts.migrate import require_current
 from contracts.settings import Settings
 from service.access import Access
 from service.answering import Answering
-from service.champion import ChampionWatcher, load_serving
+from service.champion import ChampionWatcher, Serving, load_serving
 from service.decoder import InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
 from service.explain import Explainer
 from service.front import Front
+from service.key_ring import KeyRing
 from service.ledger import Ledger
 from service.metrics import Metrics
+from service.oidc import make_tokens
 from service.openapi import describe_api
+from service.openapi_access import describe_access
+from service.otel import find_tracing
 from service.parts import Parts
+from service.quality import Quality
+from service.refusals import Refusals
 from service.routes import health, models, outcomes, predictions, reports
+from service.shared_metrics import SharedMetrics
 from service.sole_writer import hold_database
-from service.templates import make_templates
+from service.state import State
+from service.targets import targets_in
 
 
 def utc_now() -> datetime:
@@ -42,18 +53,21 @@ def create_app(
     engine: Engine | None = None,
     clock: Callable[[], datetime] = utc_now,
     on_started: Callable[[], None] | None = None,
-) -> Front:
+    slot: int | None = None,
+) -> ASGIApp:
     """Build the ASGI app; it touches database and bundles when its lifespan starts.
 
     Args:
         engine: instead of the one that the settings name.
         on_started: called once everything that start-up makes is in memory.
+        slot: of this worker, where there are several.
     """
-    parts = _make_parts(settings, engine or make_engine(settings.database_url), clock)
+    parts = _make_parts(settings, engine or make_engine(settings.database_url), clock, slot)
     app = FastAPI(
         title="Perennial",
         generate_unique_id_function=_operation_id,
         lifespan=partial(_lifespan, parts, on_started),
+        redirect_slashes=False,  # a redirect would name the host that the request named
     )
     app.state.parts = parts
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
@@ -63,18 +77,30 @@ def create_app(
         app.add_exception_handler(known, _answer_known)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.openapi = _openapi_of(app, parts)  # type: ignore[method-assign]  # FastAPI's documented way
-    return Front(app, parts.answering, parts.access, parts.metrics, settings)
+    front = Front(app, parts.answering, parts.access, parts.metrics, settings)
+    return front if parts.tracing is None else parts.tracing.app(front)
 
 
 def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime]) -> Parts:
+def _make_parts(
+    settings: Settings, engine: Engine, clock: Callable[[], datetime], slot: int | None
+) -> Parts:
     metrics = Metrics()
-    load = partial(load_serving, settings.bundles_dir, max_rows=settings.max_rows)
+    tracing = find_tracing(os.environ)
+    load: Callable[[str], Serving] = partial(
+        load_serving, settings.bundles_dir, max_rows=settings.max_rows
+    )
+    if tracing is not None:
+        load = tracing.loading(load, settings.max_rows)
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
-    ledger = Ledger(engine, metrics, clock, settings)
+    make_ledger = Ledger if tracing is None else tracing.ledger
+    ledger = make_ledger(engine, metrics, clock, settings)
+    refusals = Refusals(ledger.run, clock)
+    access = Access(settings, KeyRing(engine, clock), refusals, make_tokens(settings))
+    metrics.registry.register(State(watcher, time.monotonic))
     return Parts(
         settings=settings,
         engine=engine,
@@ -82,11 +108,29 @@ def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime
         ledger=ledger,
         watcher=watcher,
         answering=Answering(watcher, ledger),
-        access=Access(settings),
+        access=access,
         clock=clock,
-        templates=make_templates(),
         explainer=Explainer(settings.bundles_dir),
+        shared=_share(metrics, settings, slot),
+        quality=_measure(engine, metrics, settings, clock) if not slot else None,
+        tracing=tracing,
     )
+
+
+def _share(metrics: Metrics, settings: Settings, slot: int | None) -> SharedMetrics | None:
+    if slot is None:
+        return None
+    shared = SharedMetrics(metrics, settings.metrics_dir, slot, settings.workers, time.time)
+    metrics.shown = shared
+    return shared
+
+
+def _measure(
+    engine: Engine, metrics: Metrics, settings: Settings, clock: Callable[[], datetime]
+) -> Quality:
+    quality = Quality(engine, metrics, targets_in(settings.bundles_dir), clock)
+    metrics.registry.register(quality)
+    return quality
 
 
 @asynccontextmanager
@@ -96,13 +140,20 @@ async def _lifespan(
     await asyncio.to_thread(require_current, parts.engine)
     with hold_database(parts.engine):
         await asyncio.to_thread(parts.watcher.start)
+        await asyncio.to_thread(parts.access.start)
         parts.ledger.start()
+        watching = [part for part in (parts.tracing, parts.shared, parts.quality) if part]
+        for part in watching:
+            part.start()
         if on_started is not None:
             on_started()
         yield
         await asyncio.to_thread(parts.explainer.stop)
         await asyncio.to_thread(parts.watcher.stop)
+        await parts.access.stop()
         await parts.ledger.stop()
+        for part in reversed(watching):
+            await asyncio.to_thread(part.stop)
         parts.engine.dispose()
 
 
@@ -115,9 +166,11 @@ def _openapi_of(app: FastAPI, parts: Parts) -> Callable[[], dict[str, Any]]:
         version = serving.version if serving else None
         if version not in kept:
             kept.clear()
-            kept[version] = describe_api(
+            document = describe_api(
                 app, serving.schema if serving else None, version, parts.settings.max_rows
             )
+            describe_access(document, is_open=parts.settings.access == "open")
+            kept[version] = document
         return kept[version]
 
     return openapi

@@ -15,6 +15,7 @@ class Caller(NamedTuple):
     scopes: frozenset[Scope]
     rate: str | None = None  # in rows, like "600/minute"
     quota: str | None = None  # in rows, like "1000000/day"
+    actor: str = "nobody"  # how the audit log names them: a key's prefix, a token's subject
 
 
 NOBODY = Caller("", "nobody", frozenset())

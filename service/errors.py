@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.registry import NothingToRollBackError, UnknownVersionError
+from service.access import ForbiddenError, UnauthenticatedError
 from service.champion import NoChampionError
 from service.decoder import InvalidRequestError, Problem
 from service.explain import (
@@ -15,7 +16,9 @@ from service.explain import (
     VersionGoneError,
 )
 from service.groups import QueueFullError
+from service.hosts import BadHeaderError, BadHostError, OddPathError
 from service.idempotency import InvalidKeyError, KeyInProgressError, KeyReusedError
+from service.oidc import IssuerUnavailableError
 from service.predictor import NotFiniteError
 from service.queries import NotYetReadableError, UnknownPredictionError
 from service.store import LedgerUnavailableError
@@ -49,6 +52,12 @@ _RETRY = {"Retry-After": "1"}
 # The rest of a refused body is not read, so the connection cannot be used again.
 _CLOSE = {"Connection": "close"}
 _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
+    UnauthenticatedError: (401, "unauthenticated", {}),
+    ForbiddenError: (403, "forbidden", {}),
+    BadHostError: (400, "bad_host", {}),
+    BadHeaderError: (400, "bad_header", {}),
+    OddPathError: (404, "odd_path", {}),
+    IssuerUnavailableError: (503, "issuer_unavailable", _RETRY),
     InvalidRequestError: (422, "invalid", {}),
     NotFiniteError: (422, "not_finite", {}),
     MethodNotAllowedError: (405, "method", {}),
@@ -78,6 +87,8 @@ def answer_error(error: Exception) -> ErrorAnswer:
     status, kind, headers = _ANSWERS[known]
     if isinstance(error, MethodNotAllowedError):
         headers = {"Allow": error.allowed}
+    if isinstance(error, UnauthenticatedError):
+        headers = {"WWW-Authenticate": error.challenge}
     return ErrorAnswer(status, kind, headers, msgspec.json.encode({"detail": _detail(error)}))
 
 

@@ -55,7 +55,8 @@ class Front:
         watched = Watched(send)
         try:
             headers = dict(scope["headers"])
-            caller = self._access.admit(scope["method"], scope["path"], headers)
+            access = self._access
+            caller = access.admit(scope, headers) or await access.admit_token(scope, headers)
             if scope["path"] == PATH:
                 route = PATH
                 answer = await self._predict(scope, receive, headers, caller)

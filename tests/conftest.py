@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from contracts.migrate import migrate
 from contracts.registry import promote, register
 from contracts.settings import Settings
 from service.app import create_app
+from service.caller import Scope
+from service.key_store import ALL_SCOPES, NewKey, create_key, prefix_of, revoke_key
 from tests.bundles import make_bundle
 
 with warnings.catch_warnings():
@@ -22,7 +24,9 @@ with warnings.catch_warnings():
     from starlette.testclient import TestClient
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-TOKEN = "an administrator's token"
+# To whoever reaches it, also under the name that Starlette's TestClient uses.
+OPEN = {"access": "open", "allowed_hosts": "testserver,localhost,127.0.0.1"}
+WRONG_KEY = "perennial_" + "x" * 43
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,8 @@ def settings(tmp_path: Path) -> Settings:
         reports_dir=tmp_path / "reports",
         work_dir=tmp_path / "retrains",
         spool_dir=tmp_path / "spool",
-        admin_token=TOKEN,
         champion_poll_seconds=0.02,
+        **OPEN,
     )
 
 
@@ -87,10 +91,50 @@ def champion(engine: Engine, registered: tuple[str, str]) -> str:
 
 
 @pytest.fixture
-def client(settings: Settings, champion: str) -> Iterator[TestClient]:
-    """The whole service, with A as its champion."""
+def keys(engine: Engine) -> dict[str, str]:
+    """Keys of every kind: one per scope, all scopes, and those that must not count."""
+    now = datetime.now(UTC)
+    made = {kind: make_key(engine, kind) for kind in ALL_SCOPES}
+    made["all"] = make_key(engine, *ALL_SCOPES)
+    made["revoked"] = make_key(engine, *ALL_SCOPES)
+    revoke_key(engine, prefix_of(made["revoked"]), actor="a test", now=now)
+    made["expired"] = make_key(engine, *ALL_SCOPES, expires_at=now - timedelta(seconds=1))
+    return {**made, "wrong": WRONG_KEY}
+
+
+@pytest.fixture
+def admin(engine: Engine) -> dict[str, str]:
+    """Headers of whoever may promote; made before the service starts, so it knows the key."""
+    return bearer(make_key(engine, "admin"))
+
+
+@pytest.fixture
+def client(settings: Settings, champion: str, admin: dict[str, str]) -> Iterator[TestClient]:
+    """The whole service, with A as its champion, open to whoever reaches it."""
     with TestClient(create_app(settings)) as client:
         yield client
+
+
+@pytest.fixture
+def closed_settings(settings: Settings) -> Settings:
+    """As in production: every request needs a key."""
+    return settings.model_copy(update={"access": "closed"})
+
+
+@pytest.fixture
+def closed(closed_settings: Settings, champion: str, keys: dict[str, str]) -> Iterator[TestClient]:
+    """The whole service, closed to strangers."""
+    with TestClient(create_app(closed_settings)) as client:
+        yield client
+
+
+def make_key(engine: Engine, *scopes: Scope, expires_at: datetime | None = None) -> str:
+    new = NewKey("a test", scopes, expires_at)
+    return create_key(engine, new, actor="a test", now=datetime.now(UTC))
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
 
 
 def make_champion(engine: Engine, version: str) -> None:

@@ -14,6 +14,7 @@ from contracts.registry import promote, register
 from contracts.settings import Settings
 from monitoring.retrain import run_retrain
 from service.app import create_app
+from tests.conftest import OPEN
 from tests.end_to_end.conftest import clone, run_in
 from tests.end_to_end.tables import CASES, Case
 
@@ -41,6 +42,7 @@ def _serve(project: Path, directory: Path) -> Settings:
         project_dir=project,
         params_file=project / "params.yaml",
         champion_poll_seconds=0.05,
+        **OPEN,
     )
     engine, now = make_engine(settings.database_url), datetime.now(UTC)
     migrate(engine)

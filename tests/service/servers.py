@@ -52,7 +52,10 @@ def environment(settings: Settings) -> dict[str, str]:
         "PERENNIAL_BUNDLES_DIR": str(settings.bundles_dir),
         "PERENNIAL_REPORTS_DIR": str(settings.reports_dir),
         "PERENNIAL_SPOOL_DIR": str(settings.spool_dir),
+        "PERENNIAL_METRICS_DIR": str(settings.metrics_dir),
+        "PERENNIAL_WORKERS": str(settings.workers),
         "PERENNIAL_PORT": "0",
+        "PERENNIAL_ACCESS": settings.access,
     }
 
 
@@ -72,8 +75,13 @@ def service_process(settings: Settings, log: Path) -> Iterator[tuple[subprocess.
         process.wait()
 
 
-def post(connection: http.client.HTTPConnection, path: str, body: object) -> tuple[int, dict]:
-    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+def post(
+    connection: http.client.HTTPConnection, path: str, body: object, key: str | None = None
+) -> tuple[int, dict]:
+    headers = {"Content-Type": "application/json"}
+    if key is not None:
+        headers["X-API-Key"] = key
+    connection.request("POST", path, json.dumps(body), headers)
     response = connection.getresponse()
     return response.status, json.loads(response.read())
 
@@ -81,10 +89,11 @@ def post(connection: http.client.HTTPConnection, path: str, body: object) -> tup
 class Load:
     """Threads that predict over and over; collects every status and every answered id."""
 
-    def __init__(self, port: int, body: object, threads: int = 4) -> None:
+    def __init__(self, port: int, body: object, threads: int = 4, key: str | None = None) -> None:
         self.statuses: list[int] = []
         self.ids: dict[str, str] = {}  # prediction id -> version
         self._going = True
+        self._key = key
         self._threads = [Thread(target=self._run, args=(port, body)) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -98,7 +107,7 @@ class Load:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
         try:
             while self._going:
-                status, answer = post(connection, "/predict", body)
+                status, answer = post(connection, "/predict", body, self._key)
                 self.statuses.append(status)
                 if status == 200:
                     for prediction_id in answer["prediction_id"]:

@@ -19,7 +19,7 @@ from contracts.tables import predictions
 from service.app import create_app
 from service.decoder import MAX_PROBLEMS
 from tests.bundles import EXAMPLE
-from tests.conftest import NOW, MadeBundle, make_champion
+from tests.conftest import NOW, OPEN, MadeBundle, make_champion
 
 VALUES = list(EXAMPLE.values())
 SURROGATE = json.loads('"\\ud800"')
@@ -120,7 +120,10 @@ def shared(
     """One service for all rules: nothing here changes it."""
     place = tmp_path_factory.mktemp("shared")
     settings = Settings(
-        _env_file=None, database_url=f"sqlite:///{place}/p.db", bundles_dir=place / "bundles"
+        _env_file=None,
+        database_url=f"sqlite:///{place}/p.db",
+        bundles_dir=place / "bundles",
+        **OPEN,
     )
     engine = make_engine(settings.database_url)
     migrate(engine)
@@ -195,11 +198,13 @@ def test_nothing_is_logged_for_a_request_with_one_wrong_row(
         assert connection.execute(count).scalar() == before
 
 
-def test_a_large_body_is_413_on_every_route(settings: Settings, champion: str) -> None:
+def test_a_large_body_is_413_on_every_route(
+    settings: Settings, champion: str, admin: dict[str, str]
+) -> None:
     small = settings.model_copy(update={"max_body_bytes": 1000})
     with TestClient(create_app(small)) as client:
         for path in ("/predict", "/outcomes", "/models/rollback"):
-            response = client.post(path, content=b" " * 1001)
+            response = client.post(path, content=b" " * 1001, headers=admin)
             assert response.status_code == 413, path
             assert "PERENNIAL_MAX_BODY_BYTES" in response.json()["detail"]
         assert client.post("/predict", json={"features": VALUES}).status_code == 200

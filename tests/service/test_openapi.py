@@ -1,7 +1,6 @@
 from starlette.testclient import TestClient
 
 from tests.bundles import EXAMPLE
-from tests.conftest import TOKEN
 
 
 def test_the_examples_work_when_pasted(client: TestClient) -> None:
@@ -24,10 +23,11 @@ def test_it_shows_names_kinds_ranges_and_categories(client: TestClient) -> None:
     assert carrier["x-seen-categories"] == ["AA", "DL", "UA"]
 
 
-def test_it_follows_the_champion(client: TestClient, registered: tuple[str, str]) -> None:
+def test_it_follows_the_champion(
+    client: TestClient, registered: tuple[str, str], admin: dict[str, str]
+) -> None:
     assert client.get("/openapi.json").json()["info"]["version"] == registered[0]
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    client.post(f"/models/{registered[1]}/promote", headers=headers)
+    client.post(f"/models/{registered[1]}/promote", headers=admin)
     assert client.get("/openapi.json").json()["info"]["version"] == registered[1]
 
 

@@ -135,7 +135,7 @@ def test_a_prediction_shows_its_row(client: TestClient, ids: list[str], champion
     assert row["outcomes"] == []
 
 
-@pytest.mark.parametrize("one", [UNKNOWN, "x", "a%00b", "%F0%9F%98%80"])
+@pytest.mark.parametrize("one", [UNKNOWN, "x", "%F0%9F%98%80"])
 def test_an_unknown_prediction_is_404(client: TestClient, one: str) -> None:
     response = client.get(f"/predictions/{one}")
     assert response.status_code == 404

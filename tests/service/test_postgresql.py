@@ -15,8 +15,9 @@ from contracts.settings import Settings
 from contracts.tables import predictions
 from service.app import create_app
 from tests.bundles import EXAMPLE
-from tests.conftest import NOW, TOKEN, MadeBundle, make_champion
+from tests.conftest import NOW, OPEN, MadeBundle, bearer, make_champion, make_key
 from tests.postgresql import temporary_postgresql
+from tests.service.servers import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -36,8 +37,8 @@ def on_postgresql(
         database_url=url,
         bundles_dir=tmp_path / "bundles",
         reports_dir=tmp_path / "reports",
+        **OPEN,
         spool_dir=tmp_path / "spool",
-        admin_token=TOKEN,
     )
     engine = make_engine(url)
     migrate(engine)
@@ -68,7 +69,8 @@ def test_rows_outcomes_and_swaps_are_the_same(
         1,
         0,
     ]
-    headers = {"Authorization": f"Bearer {TOKEN}"}
+    headers = bearer(make_key(engine, "admin"))
+    wait_for(lambda: client.get("/models", headers=headers).status_code == 200)
     client.post(f"/models/{bundle_b.version}/promote", headers=headers)
     answer = client.post("/predict", json={"features": EXAMPLE}).json()
     assert answer["model_version"] == bundle_b.version
