@@ -45,7 +45,7 @@ async def on_sqlite(setting: Setting, **settings: Any) -> AsyncIterator[tuple[Be
     service.start()
     try:
         service.wait_until_ready()
-        yield Bench(place, setting.rng), service
+        yield Bench(place, setting.rng, setting.amount), service
     finally:
         service.kill()
         place.engine.dispose()
@@ -64,7 +64,7 @@ async def on_postgresql(setting: Setting) -> AsyncIterator[tuple[Bench, Service,
             service.start()
             try:
                 await asyncio.to_thread(service.wait_until_ready)
-                yield Bench(place, setting.rng), service, server, proxy
+                yield Bench(place, setting.rng, setting.amount), service, server, proxy
             finally:
                 service.kill()
                 place.engine.dispose()

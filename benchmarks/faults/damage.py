@@ -88,7 +88,7 @@ def read_damaged(bench: Bench, trials: int, scratch: Path) -> None:
         good = untouched(records, spans)
         _count(bench, found, good, records)
         bench.figures.note("damaged records put aside", damaged)
-        bench.figures.trials += 1
+        bench.count()
 
 
 def _read(directory: Path) -> tuple[list[bytes], int]:
@@ -134,7 +134,7 @@ async def replay_damaged(bench: Bench, service: Service, trials: int) -> None:
         await asyncio.to_thread(service.wait_until_ready)
         await bench.wait_until_drained()
         _compare_database(bench, untouched(records, spans), records)
-        bench.figures.trials += 1
+        bench.count()
 
 
 def _compare_database(bench: Bench, good: list[bytes], records: list[Record]) -> None:

@@ -34,7 +34,7 @@ async def power_cut(setting: Setting, *, spooling: bool) -> Figures:
     # Reading a database file ends all locks that this process has on it: none may be open.
     place.engine.dispose()
     disk = Disk(root, IGNORED)
-    bench = Bench(place, setting.rng)
+    bench = Bench(place, setting.rng, setting.amount)
     service = Service(place, setting.module, strace_prefix(trace))
     await _record(bench, service, ANSWERS_EACH_CUT * setting.amount, spooling=spooling)
     findings = await asyncio.to_thread(_cut, place, trace, disk, setting)
