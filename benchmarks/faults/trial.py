@@ -12,9 +12,10 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.faults.client import Client, Progress
-from benchmarks.faults.compare import Verdict, compare, stored_rows
+from benchmarks.faults.compare import Verdict, compare
 from benchmarks.faults.journal import Journal, read_journal
 from benchmarks.faults.place import Place, ledger_health
+from benchmarks.faults.stored import stored_rows
 
 CONNECTIONS = 16
 PAUSE_SECONDS = 0.02  # in trials that last long: some hundred requests a second are enough
