@@ -70,7 +70,7 @@ bench-large: setup ## memory and time of each stage on 5 million rows
 
 lock: setup ## compile requirements/*.in into hashed locks
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
-	for set in serve monitor train explain extras otel formats bootstrap; do \
+	for set in serve client monitor train explain extras otel formats bootstrap; do \
 		$(LOCK) requirements/$$set.in -c requirements/dev.txt -o requirements/$$set.txt; done
 	$(LOCK) requirements/moto.in -o requirements/moto.txt
 

@@ -1,7 +1,6 @@
-"""Bearer tokens of an identity provider (OAuth 2, OpenID Connect), beside the service's own keys.
+"""Whether an identity provider's bearer tokens (OAuth 2, OpenID Connect) count beside keys.
 
-A token is verified once, off the event loop, and known by its digest until it expires. Signatures
-are asymmetric only: whoever can verify must not be able to sign.
+What verifies them is in tokens.py; its libraries are loaded only where a provider is named.
 """
 
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from contracts.settings import Settings
 from service.hosts import is_loopback
 from service.key_store import MARK
 
-if TYPE_CHECKING:  # what it imports takes 10 MB, and few have a provider
+if TYPE_CHECKING:
     from service.tokens import Tokens
 
 
@@ -49,16 +48,16 @@ def make_tokens(settings: Settings) -> "Tokens | None":
         )
     for url in filter(None, (settings.oidc_issuer, settings.oidc_jwks_url)):
         require_https(url)
-    from service.tokens import Tokens
+    from service.tokens import Tokens  # cryptography: a tenth of a start
 
     return Tokens(settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
 
 
 def require_https(url: str) -> None:
-    """Let a URL pass that nobody can listen in on.
+    """Refuse an address that others on the way could answer for.
 
     Raises:
-        OidcSettingsError: it is neither https nor this machine.
+        OidcSettingsError: neither https nor of this machine.
     """
     try:
         parts = urlsplit(url)

@@ -1,4 +1,8 @@
-"""Verifies tokens of an identity provider; imported only where settings name one (oidc.py)."""
+"""Verifies bearer tokens of an identity provider.
+
+A token is verified once, off the event loop, and known by its digest until it expires. Signatures
+are asymmetric only: whoever can verify must not be able to sign.
+"""
 
 import asyncio
 import hashlib
@@ -18,7 +22,11 @@ from jwt.exceptions import PyJWKClientConnectionError
 from service.caller import Caller, Scope
 from service.key_ring import Entry
 from service.key_store import ALL_SCOPES, digest_of
-from service.oidc import BadTokenError, IssuerUnavailableError, require_https
+from service.oidc import (
+    BadTokenError,
+    IssuerUnavailableError,
+    require_https,
+)
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
               "EdDSA"]  # fmt: skip

@@ -7,6 +7,7 @@ Results: benchmarks/results/faults.json, one entry a fault, kept after each.
 import argparse
 import asyncio
 import json
+import logging
 import sys
 import tempfile
 from dataclasses import replace
@@ -29,6 +30,7 @@ HARM = ("lost", "duplicated", "torn", "mismatched")
 
 def main() -> None:
     arguments = _parser().parse_args()
+    logging.getLogger("service").setLevel(logging.CRITICAL)  # its reader meets thousands of faults
     names = arguments.only or [*FAULTS, *CONTROLS]
     with tempfile.TemporaryDirectory(dir="var" if Path("var").is_dir() else None) as name:
         directory = Path(name).resolve()

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.faults import database, disk, processes, versions
+from benchmarks.faults import damage, database, disk, processes, versions
 from benchmarks.faults.place import Service, make_place
 from benchmarks.faults.postgres import Postgres, temporary_postgres
 from benchmarks.faults.proxy import Proxy, proxy_to
@@ -88,6 +88,12 @@ async def _kill_while_spooling(setting: Setting) -> Figures:
     return bench.figures.as_json()
 
 
+async def _lock_after_kill(setting: Setting) -> Figures:
+    async with on_sqlite(setting) as (bench, service):
+        await database.locked_after_kill(bench, service, setting.amount)
+    return bench.figures.as_json()
+
+
 async def _restart(setting: Setting) -> Figures:
     async with on_sqlite(setting) as (bench, service):
         await processes.restarted(bench, service, setting.amount)
@@ -152,6 +158,24 @@ async def _full_disk(setting: Setting) -> Figures:
     return bench.figures.as_json()
 
 
+async def _read_damaged(setting: Setting) -> Figures:
+    async with on_sqlite(setting) as (bench, service):
+        await damage.fill_spool(bench, service)
+        damage.read_damaged(bench, setting.amount, setting.directory / "copy")
+    return bench.figures.as_json()
+
+
+async def _replay_damaged(setting: Setting) -> Figures:
+    disk_like = setting.directory / "disk"
+    disk_like.mkdir()
+    settings = {"database_url": f"sqlite:///{disk_like}/perennial.db",
+                "spool_dir": disk_like / "spool"}  # fmt: skip
+    async with on_sqlite(setting, **settings) as (bench, service):
+        await damage.fill_spool(bench, service)
+        await damage.replay_damaged(bench, service, setting.amount)
+    return bench.figures.as_json()
+
+
 async def _power_cut(setting: Setting) -> Figures:
     return (await power_cut(setting, spooling=False)).as_json()
 
@@ -164,6 +188,9 @@ FAULTS: dict[str, Fault] = {
     "kill_sqlite": Fault(_kill, 200, 4),
     "kill_postgresql": Fault(_kill_postgresql, 50, 2),
     "kill_while_spooling": Fault(_kill_while_spooling, 50, 2),
+    "locked_after_kill": Fault(_lock_after_kill, 20, 1),
+    "spool_damaged_read": Fault(_read_damaged, 10_000, 200),
+    "spool_damaged_replay": Fault(_replay_damaged, 50, 2),
     "sigterm": Fault(_restart, 20, 2),
     "swap_and_rollback": Fault(_swap, 400, 20),
     "sqlite_locked": Fault(_lock, 5, 1),

@@ -15,6 +15,7 @@ from contracts.tables import predictions
 
 Told = tuple[dict[str, Any], float]  # a row's features, and the probability in its answer
 
+LAST = 10**12  # more requests than any trial makes
 TOLERANCE = 1e-5  # a group of another size may round the last bits of a float32 otherwise
 
 
@@ -54,8 +55,8 @@ class Stored:
     probability: float
 
 
-def stored_rows(engine: Engine, first: int, last: int) -> list[Stored]:
-    """The rows of the requests first to last."""
+def stored_rows(engine: Engine, first: int = 0, last: int = LAST) -> list[Stored]:
+    """The rows of the requests first to last; without both, all."""
     query = select(predictions).where(
         predictions.c.event_time.between(moment_of(first), moment_of(last))
     )

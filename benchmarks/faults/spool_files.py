@@ -17,11 +17,17 @@ def spooled_rows(files: Mapping[str, bytes]) -> Iterator[Raw]:
         files: contents by name; those that are no segments are passed over.
     """
     for name, data in files.items():
-        if not name.endswith(".spool"):
-            continue
-        for record in scan(data, 0, True):
-            if record.payload is not None:
-                for row in decode(record.payload).rows:
-                    prediction_id, _, event_time, version, features, label, chance, _ = row
-                    yield (prediction_id, number_of(event_time), version, features, label,
-                           chance or 0.0)  # fmt: skip
+        if name.endswith(".spool"):
+            for record in scan(data, 0, True):
+                if record.payload is not None:
+                    yield from rows_of(record.payload)
+
+
+def rows_of(payload: bytes) -> list[Raw]:
+    """The rows of one record."""
+    return [
+        (prediction_id, number_of(event_time), version, features, label, chance or 0.0)
+        for prediction_id, _, event_time, version, features, label, chance, _ in decode(
+            payload
+        ).rows
+    ]

@@ -67,9 +67,9 @@ class Bench:
 
     @asynccontextmanager
     async def load(
-        self, *, connections: int = CONNECTIONS, pause: float = 0.0
+        self, *, connections: int = CONNECTIONS, pause: float = 0.0, settle: bool = True
     ) -> AsyncIterator[Progress]:
-        """Load the service while the block runs; afterwards repeat, drain and compare."""
+        """Load the service while the block runs; then, to `settle`, repeat, drain and compare."""
         path = self.place.directory / "journal.jsonl"
         path.unlink(missing_ok=True)
         first = next(self.numbers)
@@ -80,9 +80,12 @@ class Bench:
         try:
             async with client.load(connections) as progress:
                 yield progress
-            await client.repeat(progress.open + progress.keyed[-REPEATS:])
+            if settle:
+                await client.repeat(progress.open + progress.keyed[-REPEATS:])
         finally:
             journal.close()
+        if not settle:
+            return
         await self.wait_until_drained()
         await asyncio.to_thread(self._compare, first, next(self.numbers))
         self.figures.note("connections ended without an answer", progress.failures)
@@ -97,7 +100,7 @@ class Bench:
 
         def drained() -> bool:
             health = ledger_health(self.place.settings)
-            return not health.get("spooled_rows") and health.get("mode") != "spooling"
+            return not health.get("waiting_rows") and health.get("mode") != "spooling"
 
         await wait_for(drained, "the spool was not drained")
 
