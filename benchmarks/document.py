@@ -15,7 +15,7 @@ from benchmarks.large_table import as_table as stages_table
 from benchmarks.replay import judge
 from benchmarks.replay_page import draw, header, rows
 from benchmarks.results import RESULTS
-from benchmarks.serve import as_table
+from benchmarks.serve import as_tables
 
 PICTURE = Path("docs/replay.png")
 DOCUMENTS = [Path("README.md"), Path("docs/benchmarks.md")]
@@ -32,11 +32,11 @@ def replay_table(figures: dict[str, Any]) -> str:
 
 
 def serve_table(figures: dict[str, Any]) -> str:
-    """Markdown: the table that bench-serve prints, and what it was measured on."""
+    """Markdown: the tables that bench-serve prints, and what it was measured on."""
     machine = figures.pop("machine")
     libraries = ", ".join(f"{name} {number}" for name, number in machine["libraries"].items())
     return (
-        f"{as_table(figures)}\n\nMeasured on {machine['cores']} cores, Python "
+        f"{as_tables(figures)}\n\nMeasured on {machine['cores']} cores, Python "
         f"{machine['python']}, {libraries}."
     )
 

@@ -1,139 +1,142 @@
-"""One-row /predict with every row durable in SQLite, against a bare ASGI echo of the same run.
+"""One-row and large requests to /predict, every row durable, against what else could answer.
 
-`make bench-serve`. Both run under the same uvicorn with the same loop and parser, are loaded by
-wrk over loopback in turns, and the median of the rounds is reported: only the ratio means much on
-a shared machine.
+`make bench-serve`. In one run, taking turns: a bare ASGI echo; the service without logging, with
+durable SQLite, with PostgreSQL; the tutorial's FastAPI service. Each is a process of its own under
+the same uvicorn, loaded by wrk over loopback; the median of the rounds is reported: only ratios
+mean much on a shared machine.
 """
 
 import argparse
 import contextlib
-import http.client
-import json
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import func, select
 from tqdm import tqdm
 
-from benchmarks.load import Figures, load, require_wrk
+from benchmarks.postgresql import PostgresqlMissingError, temporary_postgresql
 from benchmarks.results import write_result
+from benchmarks.serving import measure, systems
+from benchmarks.serving.bars import Results, bars_table, judge, large_table, results_table
+from benchmarks.serving.load import Figures, require_wrk
 from contracts.bundle import load_bundle
-from contracts.database import make_engine
-from contracts.migrate import migrate
-from contracts.settings import Settings
-from contracts.tables import predictions
-from deploy.local import BUNDLE, free_port, publish, running, train, wait_until_ready
+from deploy.local import BUNDLE, StackError, train
 
 CONNECTIONS = (1, 16, 64)
-Results = dict[str, dict[str, Figures]]
+NAMES = ("echo", "unlogged", "sqlite", "postgresql", "tutorial")
+QUICK_ROUNDS, QUICK_SECONDS = 2, 2
 
 
-@contextlib.contextmanager
-def echo() -> Iterator[str]:
-    """The baseline's URL, while it runs."""
-    port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.echo:app", "--port", str(port),
-               "--loop", "uvloop", "--http", "httptools", "--no-access-log",
-               "--log-level", "warning"]  # fmt: skip
-    process = subprocess.Popen(command)
-    try:
-        _wait_for(port)
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        process.terminate()
-        process.wait()
+def start_all(
+    stack: contextlib.ExitStack, directory: Path, row: systems.Row, names: Sequence[str]
+) -> dict[str, systems.System]:
+    """Every system that is asked for, warm; they run until the stack closes.
+
+    Raises:
+        PostgresqlMissingError, DidNotStartError: one of them cannot run.
+    """
+    starts = {
+        "echo": lambda: systems.echo(directory, row),
+        "unlogged": lambda: systems.service(
+            directory / "unlogged", row, module="benchmarks.serving.unlogged"
+        ),
+        "sqlite": lambda: systems.service(directory / "sqlite", row),
+        "postgresql": lambda: systems.service(
+            directory / "postgresql",
+            row,
+            database_url=stack.enter_context(temporary_postgresql()),
+        ),
+        "tutorial": lambda: systems.tutorial(directory, row),
+    }
+    started = {name: stack.enter_context(starts[name]()) for name in starts if name in names}
+    for system in started.values():
+        systems.wait_for(system)
+    return started
 
 
-@contextlib.contextmanager
-def durable_sqlite(directory: Path) -> Iterator[str]:
-    """The real service's /predict on a fresh SQLite file, while it runs."""
-    settings = Settings(
-        database_url=f"sqlite:///{directory}/perennial.db",
-        bundles_dir=directory / "bundles",
-        reports_dir=directory / "reports",
-        port=free_port(),
+def run(directory: Path, names: Sequence[str], rounds: int, seconds: int) -> dict[str, Any]:
+    """All figures of the systems `names`, of which echo, sqlite and tutorial are needed.
+
+    Raises:
+        PostgresqlMissingError, DidNotStartError: a system cannot run.
+    """
+    row = load_bundle(BUNDLE).schema.example()
+    with contextlib.ExitStack() as stack:
+        started = start_all(stack, directory, row, names)
+        with tqdm(total=len(CONNECTIONS) * rounds * len(started), unit="run", desc="bench") as bar:
+            runs = measure.one_row(started, CONNECTIONS, rounds, seconds, bar.update)
+        memory = measure.rss_bytes(started["sqlite"])
+        large: dict[str, dict[str, Figures]] = {
+            name: measure.large_requests(started[name], row, rounds, seconds)
+            for name in ("sqlite", "postgresql")
+            if name in started
+        }
+        memory = max(memory, measure.rss_bytes(started["sqlite"]))
+        logged = systems.count_rows(started["sqlite"])
+    start = measure.start_seconds(directory / "start", row)
+    results = measure.medians(runs)
+    bars = judge(results, large["sqlite"], memory, start)
+    return {
+        "systems": results,
+        "large_requests": large,
+        "rss_bytes": memory,
+        "start_seconds": start,
+        "rows": {"answered": count_answered(results, large), "logged": logged},
+        "bars": [bar.as_json() for bar in bars],
+        "runs": runs,
+    }
+
+
+def count_answered(results: Results, large: Results) -> float:
+    """Rows that the service with SQLite answered to wrk."""
+    single = sum(figures["requests"] for figures in results["sqlite"].values())
+    many = sum(figures["requests"] for figures in large["sqlite"].values())
+    return single + many * measure.LARGE_ROWS
+
+
+def as_tables(figures: dict[str, Any]) -> str:
+    """Markdown: every system, large requests, bars."""
+    rows = figures["rows"]
+    return (
+        f"{results_table(figures['systems'])}\n\n{large_table(figures['large_requests'])}\n\n"
+        f"{bars_table(figures['bars'])}\n\n{rows['answered']:,} rows answered by the service on "
+        f"SQLite, {rows['logged']:,} in its ledger."
     )
-    engine = make_engine(settings.database_url)
-    migrate(engine)
-    publish(engine, settings, datetime.now(UTC))
-    with running(settings, "service") as processes:
-        wait_until_ready(settings, processes)
-        yield f"http://127.0.0.1:{settings.port}/predict"
-    with engine.connect() as connection:
-        rows = connection.execute(select(func.count()).select_from(predictions)).scalar_one()
-    print(f"rows in the ledger: {rows:,}")
 
 
-def measure(urls: dict[str, str], body: bytes, rounds: int, seconds: int) -> Results:
-    """Median figures per system and number of connections, systems taking turns."""
-    results: Results = {name: {} for name in urls}
-    with tqdm(total=len(CONNECTIONS) * rounds * len(urls), unit="run", desc="bench") as bar:
-        for connections in CONNECTIONS:
-            runs: dict[str, list[Figures]] = {name: [] for name in urls}
-            for _ in range(rounds):
-                for name, url in urls.items():
-                    runs[name].append(load(url, body, connections, seconds))
-                    bar.update()
-            for name, found in runs.items():
-                results[name][f"c{connections}"] = _median(found)
-    return results
-
-
-def _median(runs: list[Figures]) -> Figures:
-    middle = {k: statistics.median(run[k] for run in runs) for k in ("rps", "p50_ms", "p99_ms")}
-    return {**middle, "errors": sum(run["errors"] for run in runs)}
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(200):
-        with contextlib.suppress(OSError):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
-            connection.request("POST", "/", b"{}")
-            connection.getresponse()
-            return
-        time.sleep(0.05)
-
-
-def as_table(results: Results) -> str:
-    """Markdown, one row per system and number of connections."""
-    lines = [
-        "| system | connections | requests/s | of the echo | p50 ms | p99 ms | errors |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, found in results.items():
-        for key, figures in found.items():
-            ratio = figures["rps"] / results["echo"][key]["rps"]
-            lines.append(
-                f"| {name} | {key[1:]} | {figures['rps']:,.0f} | {ratio:.2f} "
-                f"| {figures['p50_ms']:.2f} | {figures['p99_ms']:.2f} | {figures['errors']:.0f} |"
-            )
-    return "\n".join(lines)
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=5, help="of each load")
+    parser.add_argument("--quick", action="store_true", help="for development: fewer, shorter")
+    parser.add_argument("--trained", action="store_true", help="take build/bundle as it is")
+    parser.add_argument("--without", choices=["unlogged", "postgresql"], nargs="*", default=[])
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.rounds, arguments.seconds = QUICK_ROUNDS, QUICK_SECONDS
+    return arguments
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=5, help="of each run")
-    arguments = parser.parse_args()
+    arguments = parse_arguments()
+    names = [name for name in NAMES if name not in arguments.without]
     require_wrk()
-    train()
-    body = json.dumps({"features": load_bundle(BUNDLE).schema.example()}).encode()
-    with (
-        tempfile.TemporaryDirectory(dir="var" if Path("var").is_dir() else None) as name,
-        echo() as echo_url,
-        durable_sqlite(Path(name)) as service_url,
-    ):
-        urls = {"echo": echo_url, "durable_sqlite": service_url}
-        results = measure(urls, body, arguments.rounds, arguments.seconds)
-    print(as_table(results))
-    print(f"figures: {write_result('bench-serve', results)}")
-    sys.exit(any(f["errors"] for found in results.values() for f in found.values()))
+    try:
+        if not arguments.trained:
+            train()
+        with tempfile.TemporaryDirectory(dir="var" if Path("var").is_dir() else None) as directory:
+            figures = run(Path(directory), names, arguments.rounds, arguments.seconds)
+    except (StackError, PostgresqlMissingError, systems.DidNotStartError) as error:
+        sys.exit(f"bench-serve: {error}")
+    print(as_tables(figures))
+    print(f"figures: {write_result('bench-serve', figures)}")
+    errors = sum(
+        f["errors"] for name in figures["systems"] for f in figures["systems"][name].values()
+    )
+    lost = figures["rows"]["answered"] > figures["rows"]["logged"]
+    sys.exit(bool(errors or lost or not all(bar["passed"] for bar in figures["bars"])))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,13 @@
 import argparse
 import gc
 import logging.config
+import os
+import socket
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import uvicorn
 from pydantic import ValidationError
@@ -17,7 +22,10 @@ from service.access import AccessSettingsError, check_settings
 from service.app import create_app
 from service.key_store import valid_keys
 from service.oidc import OidcSettingsError, make_tokens
+from service.otel import TracingMissingError, traces_wanted
+from service.shared_metrics import SlotTakenError, clear_slots
 from service.sole_writer import SecondServiceError, hold_database
+from service.workers import PortTakenError, WorkerFailedError, listen, supervise
 
 LOGGING = {
     "version": 1,
@@ -43,6 +51,18 @@ REFUSALS = (
 log = logging.getLogger("service")
 
 
+UVICORN: dict[str, Any] = {
+    "loop": "uvloop",
+    "http": "httptools",
+    "ws": "none",
+    "lifespan": "on",
+    "access_log": False,
+    "proxy_headers": False,  # nothing here looks at the client's address
+    "server_header": False,
+    "log_config": None,
+}
+
+
 def tune_garbage_collection() -> None:
     """Keep the collector away from what start-up made; it cost a p99 of 20 to 40 ms."""
     gc.collect()
@@ -55,21 +75,30 @@ def main() -> None:
     settings = _read_settings()
     logging.config.dictConfig(LOGGING)
     _check_start(settings)
-    app = create_app(settings, on_started=tune_garbage_collection)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        workers=1,
-        access_log=False,
-        proxy_headers=False,  # nothing here looks at the client's address
-        server_header=False,
-        log_config=None,
-    )
+    _check_tracing()
+    if settings.workers == 1:
+        app = create_app(settings, on_started=tune_garbage_collection)
+        uvicorn.run(app, host=settings.host, port=settings.port, **UVICORN)
+        return
+    try:
+        clear_slots(settings.metrics_dir)
+        sockets = listen(settings.host, settings.port, settings.workers)
+        supervise(partial(_serve, settings), sockets)
+    except (OSError, PortTakenError, SlotTakenError, WorkerFailedError) as error:
+        sys.exit(f"cannot start: {error}")
+
+
+def _serve(
+    settings: Settings, slot: int, shared: socket.socket, on_started: Callable[[], None]
+) -> None:
+    """One of several workers."""
+
+    def started() -> None:
+        tune_garbage_collection()
+        on_started()
+
+    app = create_app(settings, on_started=started, slot=slot)
+    uvicorn.Server(uvicorn.Config(app, **UVICORN)).run([shared])
 
 
 def _read_settings() -> Settings:
@@ -84,6 +113,11 @@ def _check_start(settings: Settings) -> None:
     """Say in one line why the service cannot start: the database, or who may ask it."""
     try:
         engine = make_engine(settings.database_url)
+        if settings.workers > 1 and engine.dialect.name == "sqlite":
+            sys.exit(
+                "cannot start: PERENNIAL_WORKERS above 1 needs PostgreSQL, SQLite has one writer; "
+                "set PERENNIAL_DATABASE_URL or PERENNIAL_WORKERS=1"
+            )
         require_current(engine)
         with hold_database(engine), engine.connect() as connection:
             keys = len(valid_keys(connection, datetime.now(UTC)))
@@ -96,6 +130,13 @@ def _check_start(settings: Settings) -> None:
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", error)).strip().splitlines()[0]
         sys.exit(f"cannot start: the database cannot be opened: {cause}")
+
+
+def _check_tracing() -> None:
+    try:
+        traces_wanted(os.environ)
+    except TracingMissingError as error:
+        sys.exit(f"cannot start: {error}")
 
 
 if __name__ == "__main__":

@@ -60,8 +60,10 @@ class ForbiddenError(RefusedError):
 
 def required_scope(method: str, path: str) -> Scope | None:
     """What a request needs; None = nothing. What is not listed needs read, or to change, admin."""
+    if path in OPEN_PATHS:  # any method: the router answers 405
+        return None
     if method in _READING:
-        return None if path in OPEN_PATHS else "read"
+        return "read"
     if path in _SENDING:
         return _SENDING[path]
     return "predict" if method == "POST" and _PREDICTING.fullmatch(path) else "admin"

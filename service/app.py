@@ -1,6 +1,8 @@
 """create_app(settings): wires the service together; `python -m service` runs it."""
 
 import asyncio
+import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -19,7 +21,7 @@ from contracts.migrate import require_current
 from contracts.settings import Settings
 from service.access import Access
 from service.answering import Answering
-from service.champion import ChampionWatcher, load_serving
+from service.champion import ChampionWatcher, Serving, load_serving
 from service.decoder import InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
 from service.explain import Explainer
@@ -30,13 +32,17 @@ from service.metrics import Metrics
 from service.oidc import make_tokens
 from service.openapi import describe_api
 from service.openapi_access import describe_access
+from service.otel import find_tracing
 from service.parts import Parts
 from service.protocols import invocations, v2, vertex
 from service.protocols.describe import describe_adapters
+from service.quality import Quality
 from service.refusals import Refusals
 from service.routes import health, models, outcomes, predictions, reports
+from service.shared_metrics import SharedMetrics
 from service.sole_writer import hold_database
-from service.templates import make_templates
+from service.state import State
+from service.targets import targets_in
 
 
 def utc_now() -> datetime:
@@ -49,14 +55,16 @@ def create_app(
     engine: Engine | None = None,
     clock: Callable[[], datetime] = utc_now,
     on_started: Callable[[], None] | None = None,
+    slot: int | None = None,
 ) -> ASGIApp:
     """Build the ASGI app; it touches database and bundles when its lifespan starts.
 
     Args:
         engine: instead of the one that the settings name.
         on_started: called once everything that start-up makes is in memory.
+        slot: of this worker, where there are several.
     """
-    parts = _make_parts(settings, engine or make_engine(settings.database_url), clock)
+    parts = _make_parts(settings, engine or make_engine(settings.database_url), clock, slot)
     app = FastAPI(
         title="Perennial",
         generate_unique_id_function=_operation_id,
@@ -73,20 +81,30 @@ def create_app(
     app.openapi = _openapi_of(app, parts)  # type: ignore[method-assign]  # FastAPI's documented way
     front = Front(app, parts.answering, parts.access, parts.metrics, settings)
     paths = vertex.platform_paths(settings)
-    return vertex.answer_also_at(front, paths) if paths else front
+    outer = vertex.answer_also_at(front, paths) if paths else front
+    return outer if parts.tracing is None else parts.tracing.app(outer)
 
 
 def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime]) -> Parts:
+def _make_parts(
+    settings: Settings, engine: Engine, clock: Callable[[], datetime], slot: int | None
+) -> Parts:
     metrics = Metrics()
-    load = partial(load_serving, settings.bundles_dir, max_rows=settings.max_rows)
+    tracing = find_tracing(os.environ)
+    load: Callable[[str], Serving] = partial(
+        load_serving, settings.bundles_dir, max_rows=settings.max_rows
+    )
+    if tracing is not None:
+        load = tracing.loading(load, settings.max_rows)
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
-    ledger = Ledger(engine, metrics, clock, settings)
+    make_ledger = Ledger if tracing is None else tracing.ledger
+    ledger = make_ledger(engine, metrics, clock, settings)
     refusals = Refusals(ledger.run, clock)
     access = Access(settings, KeyRing(engine, clock), refusals, make_tokens(settings))
+    metrics.registry.register(State(watcher, time.monotonic))
     return Parts(
         settings=settings,
         engine=engine,
@@ -96,9 +114,27 @@ def _make_parts(settings: Settings, engine: Engine, clock: Callable[[], datetime
         answering=Answering(watcher, ledger),
         access=access,
         clock=clock,
-        templates=make_templates(),
         explainer=Explainer(settings.bundles_dir),
+        shared=_share(metrics, settings, slot),
+        quality=_measure(engine, metrics, settings, clock) if not slot else None,
+        tracing=tracing,
     )
+
+
+def _share(metrics: Metrics, settings: Settings, slot: int | None) -> SharedMetrics | None:
+    if slot is None:
+        return None
+    shared = SharedMetrics(metrics, settings.metrics_dir, slot, settings.workers, time.time)
+    metrics.shown = shared
+    return shared
+
+
+def _measure(
+    engine: Engine, metrics: Metrics, settings: Settings, clock: Callable[[], datetime]
+) -> Quality:
+    quality = Quality(engine, metrics, targets_in(settings.bundles_dir), clock)
+    metrics.registry.register(quality)
+    return quality
 
 
 @asynccontextmanager
@@ -110,6 +146,9 @@ async def _lifespan(
         await asyncio.to_thread(parts.watcher.start)
         await asyncio.to_thread(parts.access.start)
         parts.ledger.start()
+        watching = [part for part in (parts.tracing, parts.shared, parts.quality) if part]
+        for part in watching:
+            part.start()
         if on_started is not None:
             on_started()
         yield
@@ -117,6 +156,8 @@ async def _lifespan(
         await asyncio.to_thread(parts.watcher.stop)
         await parts.access.stop()
         await parts.ledger.stop()
+        for part in reversed(watching):
+            await asyncio.to_thread(part.stop)
         parts.engine.dispose()
 
 

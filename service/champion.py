@@ -1,6 +1,7 @@
 """Who answers now: watches the registry and swaps predictors without dropping a request."""
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,7 @@ class ChampionWatcher:
         serving: who answers; None before the first champion.
         problem: why `serving` is not the registry's champion; None = all is well.
         database_reachable: whether the last poll could read the registry.
+        looked_at: when the last poll ended, in seconds of time.monotonic.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class ChampionWatcher:
         self.serving: Serving | None = None
         self.problem: str | None = None
         self.database_reachable = False
+        self.looked_at = time.monotonic()
         self._engine = engine
         self._metrics = metrics
         self._load = load
@@ -114,6 +117,7 @@ class ChampionWatcher:
                 self._report(None)
             except Exception as error:  # a damaged bundle may raise anything; the old answers on
                 self._report(f"{type(error).__name__}: {error}")
+            self.looked_at = time.monotonic()
 
     def _look(self) -> None:
         try:
@@ -127,7 +131,7 @@ class ChampionWatcher:
             return
         serving = self._load(newest.version)
         self.serving = serving
-        self._metrics.show_version(serving.version)
+        self._metrics.know_version(serving.version)
         log.info("version %s answers from now on", serving.version)
 
     def _report(self, problem: str | None) -> None:

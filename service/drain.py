@@ -55,7 +55,7 @@ class Drain:
         engine: Engine,
         spool: Spool,
         patience_seconds: float,
-        connect_ledger: Callable[[], None],
+        connect_ledger: Callable[[], object],
         clock: Callable[[], datetime],
     ) -> None:
         self.total = Replayed()

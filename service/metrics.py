@@ -1,20 +1,58 @@
-"""What the service counts, one registry per app; /metrics shows it."""
+"""What the service counts, one registry per app; /metrics shows it. All: docs/metrics.md."""
 
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.registry import Collector
 
 from contracts.params import ClassLabel
 from service.request_counts import SECONDS, RequestCounts
+from service.snapshot import Rule
 
 GROUP_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
+# Series of the versions before these are dropped, for labels must stay few.
+KEPT_VERSIONS = 8
+# What several workers' gauges become; the largest, where nothing is said.
+GAUGE_RULES: dict[str, Rule] = {
+    "perennial_database_reachable": "min",
+    "perennial_ledger_queue": "sum",
+    "perennial_ledger_unbalanced_rows": "sum",
+    "perennial_spool_bytes": "sum",
+    "perennial_spool_rows": "sum",
+    "perennial_workers": "sum",
+    "process_open_fds": "worker",
+    "process_max_fds": "worker",
+    "process_resident_memory_bytes": "worker",
+    "process_start_time_seconds": "worker",
+    "process_virtual_memory_bytes": "worker",
+}
 
 
 class Metrics:
-    """Counters of one app."""
+    """Counters of one app.
+
+    Attributes:
+        versions: that have answered, the latest last; no other version labels a series.
+        shown: what /metrics shows: the registry, or what several workers have together.
+    """
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # nobody needs its series
         self.registry = registry = CollectorRegistry()
+        self.shown: Collector = registry
+        self.versions: list[str] = []
+        for describe_process in (ProcessCollector, GCCollector, PlatformCollector):
+            describe_process(registry=registry)
         self.requests = RequestCounts()
         registry.register(self.requests)
         self.errors = Counter(
@@ -42,10 +80,11 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self.model_info = Gauge(
-            "perennial_model_info", "1 for the version that answers", ["version"],
+        self.damaged_snapshots = Counter(
+            "perennial_metrics_snapshots_damaged_total",
+            "Snapshots of workers that could not be read",
             registry=registry,
-        )  # fmt: skip
+        )
 
     def count_predictions(self, version: str, predictions: Sequence[ClassLabel | float]) -> None:
         """Count rows by class; a regression's values are one class, for labels must be few."""
@@ -55,9 +94,14 @@ class Metrics:
         for label in set(predictions):
             self.predictions.labels(version, label).inc(predictions.count(label))
 
-    def show_version(self, version: str) -> None:
-        self.model_info.clear()
-        self.model_info.labels(version).set(1)
+    def know_version(self, version: str) -> None:
+        """Let a registered version label series; the one that was here longest makes room."""
+        if version in self.versions:
+            self.versions.remove(version)
+        self.versions.append(version)
+        for old in self.versions[:-KEPT_VERSIONS]:
+            self.predictions.remove_by_labels({"version": old})
+            self.versions.remove(old)
 
     def render(self) -> bytes:
-        return generate_latest(self.registry)
+        return generate_latest(self.shown)

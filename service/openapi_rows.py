@@ -3,6 +3,7 @@
 It says exactly what decoder.py takes: tests compare the two on generated bodies.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from contracts.schema import MAGNITUDE_LIMIT, Feature, FeatureSchema, Target
@@ -14,6 +15,7 @@ NO_NUL = r"^[^\x00]*$"
 # As an integer, for as a float it could be read as another number.
 _LIMIT = int(MAGNITUDE_LIMIT)
 _NUMBER: Shape = {"type": "number", "minimum": -_LIMIT, "maximum": _LIMIT}
+_SPECIAL = frozenset("\\^$.*+?()[]{}|/")  # in a pattern
 _FIXED: dict[str, Shape] = {
     "numeric": _NUMBER,
     "integer": {**_NUMBER, "type": "integer"},
@@ -99,6 +101,8 @@ def value(feature: Feature) -> Shape:
     marks = sorted(feature.missing) if feature.nullable else []
     if feature.kind == "boolean":
         forms: list[Shape] = [{"type": "boolean"}, {"enum": [0, 1, *feature.words, *marks]}]
+        if feature.words:
+            forms.append({"type": "string", "pattern": _in_any_case(feature.words)})
         return {"anyOf": [*forms, {"type": "null"}] if feature.nullable else forms}
     shape = _FIXED[feature.kind] if feature.kind != "categorical" else _text(feature)
     if feature.nullable:
@@ -106,6 +110,19 @@ def value(feature: Feature) -> Shape:
     if marks and feature.kind != "categorical":
         return {"anyOf": [shape, {"enum": marks}]}
     return shape
+
+
+def _in_any_case(words: Sequence[str]) -> str:
+    """A pattern, for JSON Schema has no other way to say so: `^([nN][oO]|[yY][eE][sS])$`."""
+    forms = ("".join(_letter_in_any_case(letter) for letter in word) for word in words)
+    return f"^({'|'.join(forms)})$"
+
+
+def _letter_in_any_case(letter: str) -> str:
+    cases = sorted({letter.lower(), letter.upper()})
+    if len(cases) > 1:
+        return f"[{''.join(cases)}]"
+    return f"\\{letter}" if letter in _SPECIAL else letter  # re.escape does too much for browsers
 
 
 def _text(feature: Feature) -> Shape:

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from fastapi import Depends, Request, Response
-from jinja2 import Environment
 from sqlalchemy import Engine
 
 from contracts.settings import Settings
@@ -17,6 +16,11 @@ from service.champion import ChampionWatcher
 from service.explain import Explainer
 from service.ledger import Ledger
 from service.metrics import Metrics
+from service.quality import Quality
+from service.shared_metrics import SharedMetrics
+
+if TYPE_CHECKING:  # an extra: requirements/otel.txt
+    from service.tracing import Tracing
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,10 @@ class Parts:
     answering: Answering
     access: Access
     clock: Callable[[], datetime]
-    templates: Environment
     explainer: Explainer
+    shared: SharedMetrics | None  # of several workers
+    quality: Quality | None  # of the first worker
+    tracing: "Tracing | None"
 
 
 def get_parts(request: Request) -> Parts:
@@ -49,7 +55,9 @@ def json_response(content: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(content), status, media_type="application/json")
 
 
-def page_response(parts: Parts, template: str, **values: Any) -> Response:
+def page_response(template: str, **values: Any) -> Response:
     """A page from service/pages."""
-    html = parts.templates.get_template(template).render(**values)
+    from service.templates import find_template  # Jinja, which no prediction needs
+
+    html = find_template(template).render(**values)
     return Response(html, media_type="text/html", headers={"Content-Security-Policy": _PAGE_POLICY})

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, Table, select
 
 from contracts.registry import champion, versions
 from contracts.tables import checks, outcomes, predictions, retrains, stage_changes
+from service.outcomes import can_exist
 
 SHOWN_ROWS = 200
 
@@ -43,7 +44,7 @@ def find_prediction(
         raise UnknownPredictionError(ascii(prediction_id))
     query = select(predictions).where(predictions.c.prediction_id == prediction_id)
     # Asked before the database is: what waited then may be there when it is read.
-    waiting = may_hold_unknown()
+    waiting = can_exist(prediction_id) and may_hold_unknown()
     row = connection.execute(query).one_or_none()
     if row is None and waiting:
         raise NotYetReadableError

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 MAX_PER_SECOND = 100
 MAX_WAITING = 1000
 WRITE_SECONDS = 0.25
-RETRY_SECONDS = 2.0
+RETRY_SECONDS = 1.0
 SHOWN = 150  # characters of a path
 
 Run = Callable[[Callable[[Connection], None]], Awaitable[None]]
@@ -82,7 +82,8 @@ class Refusals:
             await self._write()
         if self._timer is not None:  # it failed and would try again
             self._timer.cancel()
-            log.error("%d refusals were not written to the audit log", len(self._waiting))
+            for act in self._waiting:
+                log.error("not in the audit log: %s refused: %s", act.actor, act.subject)
 
     def _write_in(self, seconds: float) -> None:
         if self._timer is None:

@@ -28,7 +28,7 @@ def take_slot(directory: Path) -> tuple[Path, int]:
         SpoolUnusableError: no slot can be made.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         for slot in _candidates(directory):
             held = hold_slot(slot)
             if held is not None:
@@ -40,7 +40,7 @@ def take_slot(directory: Path) -> tuple[Path, int]:
 
 def hold_slot(slot: Path) -> int | None:
     """The descriptor that holds a slot until it is closed; None = another process has it."""
-    slot.mkdir(exist_ok=True)
+    make_directory(slot)
     descriptor = os.open(slot / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,6 +83,14 @@ def segments(slot: Path) -> list[tuple[int, int]]:
 
 def segment_path(slot: Path, number: int) -> Path:
     return slot / f"{number:012}.spool"
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory and its parents; their names are as durable as what is put into them."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        sync(each.parent)
 
 
 def sync(path: Path) -> None:

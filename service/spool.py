@@ -13,7 +13,7 @@ from threading import RLock
 from typing import NamedTuple
 
 from service.records import Record, pack, scan
-from service.slots import segment_path, segments, slot_id, sync, take_slot
+from service.slots import make_directory, segment_path, segments, slot_id, sync, take_slot
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class Spool:
             OSError: it is not kept.
         """
         directory = self.slot / "quarantine"
-        directory.mkdir(exist_ok=True)
+        make_directory(directory)
         # The spool's id: its numbers begin anew where the slot was empty.
         path = directory / f"{self.id[:8]}-{name}"
         path.write_bytes(content)

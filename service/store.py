@@ -128,19 +128,19 @@ class Store:
         if self.spool.in_use:
             raise LedgerUnavailableError
         try:
-            connection = self._writing()
+            connection = self._connect()
             with self._watchdog.limit(TASK_PATIENCES * self._patience), connection.begin():
                 result = task(connection)
         except self._errors as error:
+            # No reason to spool: that is for rows, and the next group of them will find out.
             self._note_failure()
-            self._turn_to_spool()
             raise LedgerUnavailableError from error
         self._checkpoint_sometimes(1)
         return result
 
     def _commit(self, batch: Batch) -> tuple[LostKeys, int]:
         """Gives the answers of lost keys, and how many rows the database took."""
-        connection = self._writing()
+        connection = self._connect()
         with self._watchdog.limit(self._patience):
             if not batch.keys:
                 return {}, self._commit_rows(connection, batch.rows)
@@ -171,21 +171,16 @@ class Store:
         self._metrics.errors.labels("ledger").inc()
         self._disconnect()  # whatever state it is in
 
-    def _writing(self) -> Connection:
-        if self._connection is None:
-            self._connect()
-        assert self._connection is not None
-        return self._connection
-
-    def _connect(self) -> None:
+    def _connect(self) -> Connection:
         """Also called by the drain, just before the ledger writes to the database again."""
         if self._connection is not None:
-            return
+            return self._connection
         connection = self._engine.connect().execution_options(write=True)
         if self._fast:
             connection.connection.cursor().execute("PRAGMA synchronous=NORMAL")
         self._watchdog.adopt(connection)
         self._connection = connection
+        return connection
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -13,7 +13,7 @@ from contracts.schema import MAGNITUDE_LIMIT, MISSING_CATEGORY, Feature
 MAX_TEXT = 1000
 SHOWN_CATEGORIES = 20
 # Integers beyond this are no longer exact as floats, and JSON writers begin to refuse them.
-_EXACT_INTEGER = 2**53
+EXACT_INTEGER = 2**53
 _KINDS = {
     "numeric": "a number",
     "integer": "an integer",
@@ -132,9 +132,9 @@ def _number_check(feature: Feature) -> Callable[[object], float | int | None]:
                 if not whole:
                     return value
                 if value.is_integer():
-                    return int(value) if abs(value) <= _EXACT_INTEGER else value
+                    return int(value) if abs(value) <= EXACT_INTEGER else value
         elif type(value) is int:
-            if -_EXACT_INTEGER <= value <= _EXACT_INTEGER:
+            if -EXACT_INTEGER <= value <= EXACT_INTEGER:
                 return value
             if -MAGNITUDE_LIMIT <= value <= MAGNITUDE_LIMIT:
                 return float(value)

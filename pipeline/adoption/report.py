@@ -67,9 +67,12 @@ def _request(findings: Findings) -> list[str]:
             line = " "
         line += text
     body = shlex.quote("\n".join([*lines, line]))
-    return [f"  curl -s localhost:8000/predict -d {body}"] if len(body) < WIDTH - 40 else [
-        "  curl -s localhost:8000/predict -d \\", *body.splitlines()
-    ]  # fmt: skip
+    ask = '  curl -s localhost:8000/predict -H "X-API-Key: $PERENNIAL_API_KEY" -d \\'
+    return [
+        "  export PERENNIAL_API_KEY=...  # the key that `make run` prints",
+        ask,
+        *body.splitlines(),
+    ]
 
 
 def _plain(text: str) -> str:

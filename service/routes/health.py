@@ -4,6 +4,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.parts import PartsDep, json_response
+from service.readiness import assess
 
 router = APIRouter()
 
@@ -17,20 +18,12 @@ async def get_live(parts: PartsDep) -> Response:
 
 @router.get("/health/ready", summary="Whether /predict can answer")
 async def get_ready(parts: PartsDep) -> Response:
-    """Ready = a version answers, even if it is not yet the one that the registry names."""
-    watcher = parts.watcher
-    serving = watcher.serving
-    ready = serving is not None and watcher.database_reachable
-    problem = watcher.problem
-    if serving is None and problem is None:
-        problem = "no version has been promoted yet"
-    content = {
-        "status": "ready" if ready else "not ready",
-        "model_version": serving.version if serving else None,
-        "problem": problem,
-        "ledger": parts.ledger.health(),
-    }
-    return json_response(content, 200 if ready else 503)
+    """Ready; degraded: answers, but needs somebody's eye (still 200); or not ready, and why.
+
+    A version that answers is enough, even if it is not yet the one that the registry names.
+    """
+    content = assess(parts)
+    return json_response(content, 503 if content["status"] == "not ready" else 200)
 
 
 @router.get(

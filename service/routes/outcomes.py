@@ -15,7 +15,7 @@ from pydantic import Field as PydanticField
 
 from contracts.schema import MAGNITUDE_LIMIT, Target
 from service.decoder import MAX_PROBLEMS, MOMENT, InvalidRequestError, Problem, parse_moment
-from service.outcomes import Outcome, Result
+from service.outcomes import Outcome, Result, can_exist
 from service.parts import Parts, PartsDep, json_response
 from service.queries import NotYetReadableError
 from service.values import safe_text
@@ -60,7 +60,7 @@ async def post_outcomes(request: Request, parts: PartsDep) -> Response:
     waiting = parts.ledger.may_hold_unknown()  # asked first: it may be replayed meanwhile
     results = await parts.ledger.record(outcomes)
     _count(parts, results)
-    if waiting and any(result.status == "unknown" for result in results):
+    if waiting and any(map(_may_become_known, results)):
         raise NotYetReadableError  # what was recorded stays; repeating it changes nothing
     return json_response({"results": results}, _status(results))
 
@@ -114,6 +114,10 @@ def _problem(loc: tuple[int | str, ...], message: str, allowed: dict[str, str]) 
     field = str(loc[-1]) if loc and isinstance(loc[-1], str) else "outcomes"
     form = '{"outcomes": [{"prediction_id", "outcome", "observed_at"}, ...]} or one such object'
     return Problem(row, safe_text(field), message, allowed.get(field, form))
+
+
+def _may_become_known(result: Result) -> bool:
+    return result.status == "unknown" and can_exist(result.prediction_id)
 
 
 def _count(parts: Parts, results: list[Result]) -> None:

@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,19 @@ from tests.end_to_end.conftest import environment, run_in
 pytestmark = pytest.mark.slow
 
 
-def _get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as response:
+@dataclass(frozen=True)
+class Running:
+    """What `make run` printed."""
+
+    address: str
+    key: str
+
+
+def _get(stack: Running, path: str) -> str:
+    url, headers = f"http://{stack.address}{path}", {"X-API-Key": stack.key}
+    with urllib.request.urlopen(
+        urllib.request.Request(url, headers=headers), timeout=10
+    ) as response:
         return str(response.read().decode())
 
 
@@ -42,11 +55,12 @@ def _read_until(process: "subprocess.Popen[str]", text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def address(trained_clone: Path) -> Iterator[str]:
+def stack(trained_clone: Path) -> Iterator[Running]:
     port = free_port()
     process = _start(trained_clone, port)
-    _read_until(process, "Ctrl-C stops everything")
-    yield f"localhost:{port}"
+    printed = _read_until(process, "Ctrl-C stops everything")
+    (key,) = re.findall(r"export PERENNIAL_API_KEY=(\S+)", printed)
+    yield Running(f"localhost:{port}", key)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 0
@@ -59,42 +73,52 @@ def _readme_commands(directory: Path) -> list[str]:
     return [c for c in re.split(r"\n(?=curl)", text) if "/predict " in c]
 
 
-def test_every_curl_of_the_readme_answers(trained_clone: Path, address: str) -> None:
+def _run_pasted(directory: Path, stack: Running, command: str) -> str:
+    """As in a shell in which the key was exported, as `make run` says."""
+    here = command.replace("localhost:8000", stack.address)
+    return run_in(directory, "sh", "-c", f"export PERENNIAL_API_KEY={stack.key}\n{here}")
+
+
+def test_every_curl_of_the_readme_answers(trained_clone: Path, stack: Running) -> None:
     commands = _readme_commands(trained_clone)
     assert len(commands) == 3
     for command in commands:
-        here = command.replace("localhost:8000", address)
-        answer = json.loads(run_in(trained_clone, "sh", "-c", here))
+        answer = json.loads(_run_pasted(trained_clone, stack, command))
 
         prediction_id = answer["prediction_id"][0]
-        row = json.loads(_get(f"http://{address}/predictions/{prediction_id}"))
+        row = json.loads(_get(stack, f"/predictions/{prediction_id}"))
         assert row["model_version"] == answer["model_version"]
         body = json.dumps({"outcomes": [{"prediction_id": prediction_id, "outcome": 1}]})
-        run_in(trained_clone, "curl", "-sf", f"http://{address}/outcomes", "-d", body,
-               "-H", "Content-Type: application/json")  # fmt: skip
+        run_in(trained_clone, "curl", "-sf", f"http://{stack.address}/outcomes", "-d", body,
+               "-H", f"X-API-Key: {stack.key}")  # fmt: skip
 
 
-def test_metrics_move(trained_clone: Path, address: str) -> None:
+def test_strangers_are_refused(stack: Running) -> None:
+    for path in ("/", "/docs", "/metrics", "/reports", "/models"):
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            _get(Running(stack.address, "perennial_nobody"), path)
+
+
+def test_metrics_move(trained_clone: Path, stack: Running) -> None:
     def count() -> float:
         found = re.findall(
-            r"^perennial_predictions_total\{.*\} (\S+)$", _get(f"http://{address}/metrics"), re.M
+            r"^perennial_predictions_total\{.*\} (\S+)$", _get(stack, "/metrics"), re.M
         )
         return sum(map(float, found))
 
     before = count()
-    command = _readme_commands(trained_clone)[0].replace("localhost:8000", address)
-    run_in(trained_clone, "sh", "-c", command)
+    _run_pasted(trained_clone, stack, _readme_commands(trained_clone)[0])
     assert count() == before + 1
 
 
-def test_check_by_hand_is_listed_on_the_reports_page(trained_clone: Path, address: str) -> None:
+def test_check_by_hand_is_listed_on_the_reports_page(trained_clone: Path, stack: Running) -> None:
     printed = run_in(trained_clone, sys.executable, "-m", "monitoring.check")
 
     assert "not enough data" in printed
-    assert "not enough data" in _get(f"http://{address}/reports")
+    assert "not enough data" in _get(stack, "/reports")
 
 
-def test_second_start_takes_seconds(trained_clone: Path, address: str) -> None:
+def test_second_start_takes_seconds(trained_clone: Path, stack: Running) -> None:
     began = time.monotonic()
     run_in(trained_clone, "dvc", "repro")
 

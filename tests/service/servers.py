@@ -52,6 +52,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "PERENNIAL_BUNDLES_DIR": str(settings.bundles_dir),
         "PERENNIAL_REPORTS_DIR": str(settings.reports_dir),
         "PERENNIAL_SPOOL_DIR": str(settings.spool_dir),
+        "PERENNIAL_METRICS_DIR": str(settings.metrics_dir),
+        "PERENNIAL_WORKERS": str(settings.workers),
         "PERENNIAL_PORT": "0",
         "PERENNIAL_ACCESS": settings.access,
     }

@@ -46,7 +46,9 @@ def test_metrics_count_what_happens(client: TestClient, champion: str) -> None:
     assert metric(client, 'perennial_request_seconds_count{route="/predict"}') == 2
     assert metric(client, "perennial_ledger_group_rows_sum") == 2
     assert metric(client, "perennial_ledger_queue") == 0
-    assert metric(client, f'perennial_model_info{{version="{champion}"}}') == 1
+    features = f'features="{len(EXAMPLE)}"'
+    until = f'trained_until="2013-04-01T00:00:00+00:00",version="{champion}"'
+    assert metric(client, f"perennial_model_info{{{features},{until}}}") == 1
 
 
 def test_outcomes_are_counted(client: TestClient) -> None:

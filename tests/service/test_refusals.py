@@ -16,7 +16,7 @@ from service.app import create_app
 from service.key_store import prefix_of
 from service.refusals import MAX_PER_SECOND
 from tests.conftest import bearer
-from tests.service.servers import environment
+from tests.service.servers import environment, wait_for
 
 
 def refusals(engine: Engine) -> list[Row[Any]]:
@@ -76,6 +76,7 @@ def test_what_cannot_be_written_now_is_written_later(
         time.sleep(0.6)  # long enough for a first attempt
         rename("elsewhere", "audit_head")
         client.get("/reports")
+        wait_for(lambda: len(refusals(engine)) == 2)
     assert [row.subject for row in refusals(engine)] == ["GET /models", "GET /reports"]
 
 

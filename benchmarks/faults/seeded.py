@@ -1,0 +1,75 @@
+"""`python -m benchmarks.faults.seeded BUG`: the service with a bug that the suite must find.
+
+The bugs are put in from outside, at start; the product itself has no switch for them.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from contracts import database
+from service import __main__ as service
+from service import groups, insert, ledger
+
+
+def no_sync() -> None:
+    """SQLite believes that what it has written is on disk."""
+    prepare = database._prepare_sqlite
+
+    def prepare_and_forget(connection: Any, record: object) -> None:
+        prepare(connection, record)
+        connection.execute("PRAGMA synchronous=OFF")
+
+    _replace(database, "_prepare_sqlite", prepare_and_forget)
+
+
+def answer_before_write() -> None:
+    """Answers leave while their rows are still to be written."""
+    commit_for = insert.commit_for
+
+    def commit_late(engine: Any) -> Callable[[Any, Sequence[Any]], None]:
+        commit = commit_for(engine)
+        kept: list[Any] = []
+
+        def commit_the_last(connection: Any, rows: Sequence[Any]) -> None:
+            late, kept[:] = list(kept), rows
+            if late:
+                commit(connection, late)
+
+        return commit_the_last
+
+    _replace(ledger, "commit_for", commit_late)
+
+
+def answers_swapped() -> None:
+    """Two requests of a group get each other's answers."""
+    resolve = groups._resolve
+
+    def resolve_crossed(group: list[Any]) -> None:
+        if len(group) > 1 and group[0].rows == group[1].rows:
+            group[0].answer, group[1].answer = group[1].answer, group[0].answer
+        resolve(group)
+
+    _replace(groups, "_resolve", resolve_crossed)
+
+
+def _replace(module: Any, name: str, value: object) -> None:
+    if not hasattr(module, name):
+        sys.exit(f"{module.__name__} has no {name} any more; write this bug anew")
+    setattr(module, name, value)
+
+
+BUGS = {bug.__name__: bug for bug in (no_sync, answer_before_write, answers_swapped)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults.seeded", description=__doc__)
+    parser.add_argument("bug", choices=list(BUGS))
+    BUGS[parser.parse_args().bug]()
+    sys.argv[1:] = []
+    service.main()
+
+
+if __name__ == "__main__":
+    main()
