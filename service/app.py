@@ -36,7 +36,7 @@ from service.otel import find_tracing
 from service.parts import Parts
 from service.quality import Quality
 from service.refusals import Refusals
-from service.routes import health, models, outcomes, predictions, reports
+from service.routes import health, models, outcomes, predictions, reports, traffic
 from service.serving import Serving, load_serving
 from service.shadow import Shadow
 from service.shared_metrics import SharedMetrics
@@ -75,7 +75,7 @@ def create_app(
     )
     app.state.parts = parts
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    for module in (outcomes, predictions, models, reports, health):
+    for module in (outcomes, predictions, models, traffic, reports, health):
         app.include_router(module.router)
     for known in KNOWN:
         app.add_exception_handler(known, _answer_known)
