@@ -70,7 +70,8 @@ class Drain:
         self._stopped = False
         self._failures = 0
         self._rows_to_checkpoint = 0
-        self._trusted_at = self._calm_until = self._purge_at = time.monotonic()
+        self._trusted_at = float("-inf")
+        self._calm_until = self._purge_at = time.monotonic()
         self._calm_seconds = 0.0
         # Keeps workers from coming back all at once; each has a spool of its own.
         self._jitter = random.Random(spool.id)  # noqa: S311
@@ -136,7 +137,7 @@ class Drain:
 
     def _go_direct(self) -> None:
         """Replay the last rows while nothing new can come, and end the use of the spool."""
-        with self._spool.lock:
+        with self._spool.pause():
             started = time.monotonic()
             while self._spool.waiting:
                 self._replay_some(self._spool, self._patience_seconds)
@@ -187,7 +188,7 @@ class Drain:
         with suppress(*ERRORS):
             while self._spool.waiting and time.monotonic() < end:
                 self._replay_some(self._spool, HURRY_SECONDS)
-            if not self._spool.waiting:
+            if not self._spool.waiting:  # the ledger's thread has ended
                 self._spool.rest()
 
     def _back_off(self, error: Exception) -> float:

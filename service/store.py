@@ -96,18 +96,18 @@ class Store:
         Raises:
             LedgerUnavailableError: neither the database nor the spool took it.
         """
-        if not self.spool.in_use:
-            try:
-                lost, stored = self._commit(batch)
-            except self._errors:
-                self._note_failure()
-            else:
-                self.stored += stored
-                self._checkpoint_sometimes(stored)
-                return lost
-        self._append(batch)
-        self.spooled += len(batch.rows)
-        return {}
+        if self._append_if_in_use(batch):
+            return {}
+        try:
+            lost, stored = self._commit(batch)
+        except self._errors:
+            self._note_failure()
+            with self.spool.turn():
+                self._append(batch)
+            return {}
+        self.stored += stored
+        self._checkpoint_sometimes(stored)
+        return lost
 
     def keep_outcomes(self, outcomes: Sequence[Outcome]) -> list[Result]:
         """Record outcomes, or accept them for later.
@@ -116,11 +116,14 @@ class Store:
             LedgerUnavailableError: neither was possible.
         """
         now = self._clock()
-        if not self.spool.in_use:
-            with suppress(LedgerUnavailableError):
-                return self.run(partial(record_outcomes, given=outcomes, now=now))
         accepted, results = accept_outcomes(outcomes)
-        self._append(Batch(now, [], [], accepted))
+        batch = Batch(now, [], [], accepted)
+        if self._append_if_in_use(batch):
+            return results
+        with suppress(LedgerUnavailableError):
+            return self.run(partial(record_outcomes, given=outcomes, now=now))
+        with self.spool.turn():
+            self._append(batch)
         return results
 
     def run(self, task: Callable[[Connection], T]) -> T:
@@ -152,23 +155,26 @@ class Store:
                 lost = take_keys(connection, batch.keys, batch.at)
                 return lost, insert_rows(connection, batch.rows_without(lost))
 
+    def _append_if_in_use(self, batch: Batch) -> bool:
+        with self.spool.turn():
+            if self.spool.in_use:
+                self._append(batch)
+                return True
+        return False
+
     def _append(self, batch: Batch) -> None:
         payload, rows, keys = encode(batch), len(batch.rows), len(batch.keys)
-        with self.spool.lock:
-            try:
-                self.spool.append(payload, rows, keys, microseconds(batch.at))
-            except (SpoolFullError, SpoolWriteError) as error:
-                log.error("%s", error)
-                self._metrics.errors.labels("spool").inc()
-                raise LedgerUnavailableError from error
-            finally:
-                self._turn_to_spool()
-
-    def _turn_to_spool(self) -> None:
-        with self.spool.lock:
+        try:
+            self.spool.append(payload, rows, keys, microseconds(batch.at))
+        except (SpoolFullError, SpoolWriteError) as error:
+            log.error("%s", error)
+            self._metrics.errors.labels("spool").inc()
+            raise LedgerUnavailableError from error
+        finally:
             if not self.spool.in_use:
                 self.spool.in_use = True
                 self.drain.begin()
+        self.spooled += rows
 
     def _note_failure(self) -> None:
         log.exception("the database did not take a group in time")
