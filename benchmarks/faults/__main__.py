@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import logging
+import signal
 import sys
 import tempfile
 from dataclasses import replace
@@ -30,6 +31,7 @@ HARM = ("lost", "duplicated", "torn", "mismatched")
 
 def main() -> None:
     arguments = _parser().parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no process is left behind
     logging.getLogger("service").setLevel(logging.CRITICAL)  # its reader meets thousands of faults
     names = arguments.only or [*FAULTS, *CONTROLS]
     with tempfile.TemporaryDirectory(dir="var" if Path("var").is_dir() else None) as name:
@@ -64,7 +66,7 @@ def _control(name: str, setting: Setting) -> list[str]:
     module = ("benchmarks.faults.seeded", control.bug)
     try:
         figures = asyncio.run(FAULTS[control.fault].inject(replace(setting, module=module)))
-    except NoRecoveryError as error:
+    except (NoRecoveryError, ServiceDownError) as error:
         _tell(name, {"fault": control.fault, "found": str(error)}, setting)
         return []
     harmed = {kind: figures[kind] for kind in HARM if figures[kind]}

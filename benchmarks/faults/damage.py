@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from benchmarks.faults.database import connect_exclusively
 from benchmarks.faults.place import Service
@@ -72,13 +71,15 @@ def segment_of(spool: Path) -> Path:
     return segment
 
 
-def read_damaged(bench: Bench, trials: int, scratch: Path) -> None:
+async def read_damaged(bench: Bench, service: Service) -> None:
     """Damage copies and read each with the service's own reader."""
+    await fill_spool(bench, service)
+    scratch = bench.place.directory / "copy"
     spool = bench.place.settings.spool_dir
     segment = segment_of(spool)
     whole = segment.read_bytes()
     records = list(scan(whole, 0, True))
-    for _ in tqdm(range(trials), "damage", unit="copy", leave=False):
+    for _ in range(bench.amount):
         content, spans = damage(whole, bench.rng)
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.copytree(spool, scratch)
@@ -113,14 +114,15 @@ def _count(bench: Bench, found: list[bytes], good: list[bytes], records: list[Re
     verdict.torn += sum(payload not in known for payload in found)
 
 
-async def replay_damaged(bench: Bench, service: Service, trials: int) -> None:
+async def replay_damaged(bench: Bench, service: Service) -> None:
     """The real service starts on a damaged spool, replays it and answers on."""
+    await fill_spool(bench, service)
     spool = bench.place.settings.spool_dir
     saved = spool.parent.with_name("saved")
     before = set(stored_rows(bench.place.engine))
     bench.place.engine.dispose()
     shutil.copytree(spool.parent, saved)
-    for _ in range(trials):
+    for _ in range(bench.amount):
         await asyncio.to_thread(service.kill)
         bench.place.engine.dispose()
         shutil.rmtree(spool.parent)

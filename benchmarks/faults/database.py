@@ -13,7 +13,7 @@ RESETS = 5
 LOCKED_SECONDS = 1.5
 
 
-async def stopped(bench: Bench, server: Postgres, trials: int, seconds: float) -> None:
+async def stopped(bench: Bench, server: Postgres, seconds: float) -> None:
     """The server is stopped without a goodbye, and started again."""
 
     async def stop() -> None:
@@ -22,11 +22,11 @@ async def stopped(bench: Bench, server: Postgres, trials: int, seconds: float) -
     async def start() -> None:
         await asyncio.to_thread(server.start)
 
-    for _ in range(trials):
+    for _ in range(bench.amount):
         await outage(bench, seconds, stop, start)
 
 
-async def swallowed(bench: Bench, proxy: Proxy, trials: int, seconds: float) -> None:
+async def swallowed(bench: Bench, proxy: Proxy, seconds: float) -> None:
     """Nothing comes through any more, and nothing says so."""
 
     async def begin() -> None:
@@ -35,11 +35,11 @@ async def swallowed(bench: Bench, proxy: Proxy, trials: int, seconds: float) -> 
     async def end() -> None:
         proxy.mode = "pass"
 
-    for _ in range(trials):
+    for _ in range(bench.amount):
         await outage(bench, seconds, begin, end)
 
 
-async def refused(bench: Bench, proxy: Proxy, trials: int, seconds: float) -> None:
+async def refused(bench: Bench, proxy: Proxy, seconds: float) -> None:
     """Open connections break, new ones are refused."""
 
     async def begin() -> None:
@@ -49,11 +49,11 @@ async def refused(bench: Bench, proxy: Proxy, trials: int, seconds: float) -> No
     async def end() -> None:
         proxy.mode = "pass"
 
-    for _ in range(trials):
+    for _ in range(bench.amount):
         await outage(bench, seconds, begin, end)
 
 
-async def slow(bench: Bench, proxy: Proxy, trials: int, seconds: float) -> None:
+async def slow(bench: Bench, proxy: Proxy, seconds: float) -> None:
     """Each commit is answered two seconds late."""
 
     async def begin() -> None:
@@ -62,18 +62,18 @@ async def slow(bench: Bench, proxy: Proxy, trials: int, seconds: float) -> None:
     async def end() -> None:
         proxy.delay = 0.0
 
-    for _ in range(trials):
+    for _ in range(bench.amount):
         await outage(bench, seconds, begin, end)
 
 
-async def ambiguous(bench: Bench, service: Service, proxy: Proxy, trials: int) -> None:
+async def ambiguous(bench: Bench, service: Service, proxy: Proxy) -> None:
     """Commits succeed, and the connection breaks before the client learns of it.
 
     It happens to the ledger's groups and to the replay of the spool. After some the service is
     restarted: it trusts a database less and less that fails again and again.
     """
-    while bench.figures.trials < trials:
-        part = min(RESETS, trials - bench.figures.trials)
+    while bench.figures.trials < bench.amount:
+        part = min(RESETS, bench.amount - bench.figures.trials)
         proxy.every = 1 + bench.figures.trials // RESETS % 3
         async with bench.load(pause=PAUSE_SECONDS) as progress:
             proxy.cuts = part
@@ -85,9 +85,9 @@ async def ambiguous(bench: Bench, service: Service, proxy: Proxy, trials: int) -
         await asyncio.to_thread(service.wait_until_ready)
 
 
-async def locked(bench: Bench, trials: int, seconds: float) -> None:
+async def locked(bench: Bench, seconds: float) -> None:
     """Another process holds SQLite's write lock."""
-    for _ in range(trials):
+    for _ in range(bench.amount):
         holder = connect_exclusively(bench)
 
         async def begin(holder: sqlite3.Connection = holder) -> None:
@@ -100,10 +100,10 @@ async def locked(bench: Bench, trials: int, seconds: float) -> None:
         holder.close()
 
 
-async def killed_while_locked(bench: Bench, service: Service, trials: int) -> None:
+async def killed_while_locked(bench: Bench, service: Service) -> None:
     """kill -9 while the database is locked, so that only the spool keeps what is answered."""
     holder = connect_exclusively(bench)
-    for _ in range(trials):
+    for _ in range(bench.amount):
         async with bench.load(pause=PAUSE_SECONDS) as progress:
             await wait_for(lambda: progress.answers > 20, "the service does not answer")
             await asyncio.to_thread(holder.execute, "BEGIN EXCLUSIVE")
@@ -124,13 +124,13 @@ async def killed_while_locked(bench: Bench, service: Service, trials: int) -> No
     holder.close()
 
 
-async def locked_after_kill(bench: Bench, service: Service, trials: int) -> None:
+async def locked_after_kill(bench: Bench, service: Service) -> None:
     """The new process finds the database locked: it must know the keys that the old one answered.
 
     The requests that are repeated after the load meet the lock, which ends a while later.
     """
     holder = connect_exclusively(bench)
-    for _ in range(trials):
+    for _ in range(bench.amount):
         async with bench.load(pause=PAUSE_SECONDS) as progress:
             await wait_for(lambda: progress.answers > 200, "the service does not answer")
             await asyncio.to_thread(service.kill)

@@ -114,7 +114,8 @@ class Service:
         while not is_ready(self.place.settings):
             ended = self.process is None or self.process.poll() is not None
             if ended or time.monotonic() > end:
-                raise ServiceDownError(f"the service is not ready; its log is {self.log}")
+                last = self.log.read_text().strip().splitlines()[-1:]
+                raise ServiceDownError(f"the service is not ready; its log ends with {last}")
             time.sleep(0.02)
 
     def kill(self) -> None:

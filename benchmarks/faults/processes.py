@@ -9,15 +9,15 @@ from benchmarks.faults.trial import Bench, wait_for
 AFTER_SECONDS = (0.02, 0.5)  # of load, before the process is ended
 
 
-async def killed(bench: Bench, service: Service, trials: int) -> None:
+async def killed(bench: Bench, service: Service) -> None:
     """kill -9, start again, go on; the load never stops."""
-    for _ in range(trials):
+    for _ in range(bench.amount):
         await _ended(bench, service, kill=True)
 
 
-async def restarted(bench: Bench, service: Service, trials: int) -> None:
+async def restarted(bench: Bench, service: Service) -> None:
     """SIGTERM, start again, go on; what was asked before it must be answered."""
-    for _ in range(trials):
+    for _ in range(bench.amount):
         await _ended(bench, service, kill=False)
 
 
