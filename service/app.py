@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,14 +27,19 @@ from service.decoder import InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
 from service.explain import Explainer
 from service.front import Front
+from service.headers import request_ids
+from service.journal import Journal
 from service.key_ring import KeyRing
 from service.ledger import Ledger
+from service.limits import make_limits
 from service.metrics import Metrics
 from service.oidc import make_tokens
 from service.openapi import describe_api
 from service.openapi_access import describe_access
 from service.otel import find_tracing
 from service.parts import Parts
+from service.protocols import invocations, v2, vertex
+from service.protocols.describe import describe_adapters
 from service.quality import Quality
 from service.refusals import Refusals
 from service.routes import health, models, outcomes, predictions, reports, traffic
@@ -43,7 +49,6 @@ from service.shared_metrics import SharedMetrics
 from service.sole_writer import hold_database
 from service.state import State
 from service.targets import targets_in
-from service.templates import make_templates
 from service.traffic_state import TrafficState
 
 
@@ -57,6 +62,7 @@ def create_app(
     engine: Engine | None = None,
     clock: Callable[[], datetime] = utc_now,
     on_started: Callable[[], None] | None = None,
+    journal: Journal | None = None,
     slot: int | None = None,
 ) -> ASGIApp:
     """Build the ASGI app; it touches database and bundles when its lifespan starts.
@@ -64,9 +70,11 @@ def create_app(
     Args:
         engine: instead of the one that the settings name.
         on_started: called once everything that start-up makes is in memory.
+        journal: where request lines go, if the settings want them; None = nowhere.
         slot: of this worker, where there are several.
     """
-    parts = _make_parts(settings, engine or make_engine(settings.database_url), clock, slot)
+    engine = engine or make_engine(settings.database_url)
+    parts = _make_parts(settings, engine, clock, journal, slot)
     app = FastAPI(
         title="Perennial",
         generate_unique_id_function=_operation_id,
@@ -75,14 +83,26 @@ def create_app(
     )
     app.state.parts = parts
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    for module in (outcomes, predictions, models, traffic, reports, health):
+    for module in (
+        outcomes, predictions, models, traffic, reports, health, v2, invocations, vertex
+    ):  # fmt: skip
         app.include_router(module.router)
     for known in KNOWN:
         app.add_exception_handler(known, _answer_known)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.openapi = _openapi_of(app, parts)  # type: ignore[method-assign]  # FastAPI's documented way
-    front = Front(app, parts.answering, parts.access, parts.metrics, settings)
-    return front if parts.tracing is None else parts.tracing.app(front)
+    front = Front(
+        app,
+        parts.answering,
+        parts.access,
+        parts.metrics,
+        settings,
+        request_ids(secrets.token_hex(4)),
+        journal if settings.access_log else None,
+    )
+    paths = vertex.platform_paths(settings)
+    whole = vertex.answer_also_at(front, paths) if paths else front
+    return whole if parts.tracing is None else parts.tracing.app(whole)
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -90,7 +110,11 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def _make_parts(
-    settings: Settings, engine: Engine, clock: Callable[[], datetime], slot: int | None
+    settings: Settings,
+    engine: Engine,
+    clock: Callable[[], datetime],
+    journal: Journal | None,
+    slot: int | None,
 ) -> Parts:
     metrics = Metrics()
     tracing = find_tracing(os.environ)
@@ -102,22 +126,26 @@ def _make_parts(
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
     make_ledger = Ledger if tracing is None else tracing.ledger
     ledger = make_ledger(engine, metrics, clock, settings)
+    limits = make_limits(settings, engine, metrics.errors.labels("limits").inc)
+    if journal is not None:
+        journal.on_drop = metrics.log_lines_dropped.inc
     shadow = Shadow(ledger.run, metrics, clock)
     metrics.registry.register(TrafficState(watcher))
     refusals = Refusals(ledger.run, clock)
     access = Access(settings, KeyRing(engine, clock), refusals, make_tokens(settings))
-    metrics.registry.register(State(watcher, time.monotonic))
+    metrics.registry.register(State(watcher, access, time.monotonic))
     return Parts(
         settings=settings,
         engine=engine,
         metrics=metrics,
         ledger=ledger,
         watcher=watcher,
-        answering=Answering(watcher, ledger, shadow),
+        answering=Answering(watcher, ledger, limits, shadow),
         shadow=shadow,
         access=access,
+        limits=limits,
+        journal=journal,
         clock=clock,
-        templates=make_templates(),
         explainer=Explainer(settings.bundles_dir),
         shared=_share(metrics, settings, slot),
         quality=_measure(engine, metrics, settings, clock) if not slot else None,
@@ -151,7 +179,9 @@ async def _lifespan(
         await asyncio.to_thread(parts.access.start)
         parts.ledger.start()
         parts.shadow.start()
-        watching = [part for part in (parts.tracing, parts.shared, parts.quality) if part]
+        watching = [
+            part for part in (parts.journal, parts.tracing, parts.shared, parts.quality) if part
+        ]
         for part in watching:
             part.start()
         if on_started is not None:
@@ -162,6 +192,7 @@ async def _lifespan(
         await asyncio.to_thread(parts.shadow.stop)
         await parts.access.stop()
         await parts.ledger.stop()
+        await parts.limits.stop()
         for part in reversed(watching):
             await asyncio.to_thread(part.stop)
         parts.engine.dispose()
@@ -176,10 +207,10 @@ def _openapi_of(app: FastAPI, parts: Parts) -> Callable[[], dict[str, Any]]:
         version = serving.version if serving else None
         if version not in kept:
             kept.clear()
-            document = describe_api(
-                app, serving.schema if serving else None, version, parts.settings.max_rows
-            )
-            describe_access(document, is_open=parts.settings.access == "open")
+            schema, settings = serving.schema if serving else None, parts.settings
+            document = describe_api(app, schema, version, settings.max_rows)
+            describe_access(document, is_open=settings.access == "open")
+            describe_adapters(document, schema, version, settings.model_name, settings.max_rows)
             kept[version] = document
         return kept[version]
 
@@ -187,7 +218,7 @@ def _openapi_of(app: FastAPI, parts: Parts) -> Callable[[], dict[str, Any]]:
 
 
 async def _answer_known(request: Request, error: Exception) -> Response:
-    status, kind, headers, body = answer_error(error)
+    status, kind, headers, body = answer_error(error, request.scope["path"])
     request.app.state.parts.metrics.errors.labels(kind).inc()
     return Response(body, status, headers, media_type="application/json")
 

@@ -80,6 +80,11 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self.log_lines_dropped = Counter(
+            "perennial_log_lines_dropped_total",
+            "Log lines that nobody read in time",
+            registry=registry,
+        )
         self.shadow_rows = Counter(
             "perennial_shadow_rows_total",
             "Rows that a shadow was asked and whose answers are kept",

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.faults import database, disk, processes, versions
+from benchmarks.faults import damage, database, disk, processes, versions
 from benchmarks.faults.place import Service, make_place
 from benchmarks.faults.postgres import Postgres, temporary_postgres
 from benchmarks.faults.proxy import Proxy, proxy_to
@@ -45,7 +45,7 @@ async def on_sqlite(setting: Setting, **settings: Any) -> AsyncIterator[tuple[Be
     service.start()
     try:
         service.wait_until_ready()
-        yield Bench(place, setting.rng), service
+        yield Bench(place, setting.rng, setting.amount), service
     finally:
         service.kill()
         place.engine.dispose()
@@ -64,7 +64,7 @@ async def on_postgresql(setting: Setting) -> AsyncIterator[tuple[Bench, Service,
             service.start()
             try:
                 await asyncio.to_thread(service.wait_until_ready)
-                yield Bench(place, setting.rng), service, server, proxy
+                yield Bench(place, setting.rng, setting.amount), service, server, proxy
             finally:
                 service.kill()
                 place.engine.dispose()
@@ -85,6 +85,12 @@ async def _kill_postgresql(setting: Setting) -> Figures:
 async def _kill_while_spooling(setting: Setting) -> Figures:
     async with on_sqlite(setting) as (bench, service):
         await database.killed_while_locked(bench, service, setting.amount)
+    return bench.figures.as_json()
+
+
+async def _lock_after_kill(setting: Setting) -> Figures:
+    async with on_sqlite(setting) as (bench, service):
+        await database.locked_after_kill(bench, service, setting.amount)
     return bench.figures.as_json()
 
 
@@ -152,6 +158,24 @@ async def _full_disk(setting: Setting) -> Figures:
     return bench.figures.as_json()
 
 
+async def _read_damaged(setting: Setting) -> Figures:
+    async with on_sqlite(setting) as (bench, service):
+        await damage.fill_spool(bench, service)
+        damage.read_damaged(bench, setting.amount, setting.directory / "copy")
+    return bench.figures.as_json()
+
+
+async def _replay_damaged(setting: Setting) -> Figures:
+    disk_like = setting.directory / "disk"
+    disk_like.mkdir()
+    settings = {"database_url": f"sqlite:///{disk_like}/perennial.db",
+                "spool_dir": disk_like / "spool"}  # fmt: skip
+    async with on_sqlite(setting, **settings) as (bench, service):
+        await damage.fill_spool(bench, service)
+        await damage.replay_damaged(bench, service, setting.amount)
+    return bench.figures.as_json()
+
+
 async def _power_cut(setting: Setting) -> Figures:
     return (await power_cut(setting, spooling=False)).as_json()
 
@@ -164,6 +188,9 @@ FAULTS: dict[str, Fault] = {
     "kill_sqlite": Fault(_kill, 200, 4),
     "kill_postgresql": Fault(_kill_postgresql, 50, 2),
     "kill_while_spooling": Fault(_kill_while_spooling, 50, 2),
+    "locked_after_kill": Fault(_lock_after_kill, 20, 1),
+    "spool_damaged_read": Fault(_read_damaged, 10_000, 200),
+    "spool_damaged_replay": Fault(_replay_damaged, 50, 2),
     "sigterm": Fault(_restart, 20, 2),
     "swap_and_rollback": Fault(_swap, 400, 20),
     "sqlite_locked": Fault(_lock, 5, 1),
@@ -183,8 +210,12 @@ CONTROLS: dict[str, Control] = {
     f"control_{control.bug}": control
     for control in (
         Control("no_sync", "power_cut", "lost", 30),
+        Control("spool_no_sync", "power_cut_while_spooling", "lost", 30),
+        Control("spool_unchecked", "spool_damaged_replay", "torn", 15),
         Control("answer_before_write", "kill_sqlite", "lost", 3),
         Control("answers_swapped", "swap_and_rollback", "mismatched", 3),
+        Control("rows_rounded", "swap_and_rollback", "torn", 3),
+        Control("keys_forgotten", "locked_after_kill", "duplicated", 1),
     )
 }
 

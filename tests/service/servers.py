@@ -3,11 +3,13 @@
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -15,6 +17,8 @@ import uvicorn
 
 from contracts.settings import Settings
 from service.app import create_app
+from service.journal import Journal
+from service.protocol import Guard, GuardedProtocol, make_protocol
 
 PATIENCE_SECONDS = 15
 
@@ -28,10 +32,20 @@ def wait_for(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS)
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[int]:
+def serving(
+    settings: Settings, journal: Journal | None = None, guard: Guard | None = None
+) -> Iterator[int]:
     """The app under uvicorn in this process; gives its port."""
+    protocol = partial(GuardedProtocol, guard=guard) if guard else make_protocol(settings)
     config = uvicorn.Config(
-        create_app(settings), port=0, loop="uvloop", ws="none", log_level="error", lifespan="on"
+        create_app(settings, journal=journal),
+        port=0,
+        loop="uvloop",
+        http=protocol,
+        ws="none",
+        log_level="error",
+        lifespan="on",
+        server_header=False,
     )
     server = uvicorn.Server(config)
     thread = Thread(target=server.run)
@@ -69,7 +83,7 @@ def service_process(settings: Settings, log: Path) -> Iterator[tuple[subprocess.
     try:
         wait_for(lambda: "running on" in log.read_text() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
-        yield process, int(log.read_text().split("127.0.0.1:")[1].split()[0])
+        yield process, int(re.search(r"running on http://127\.0\.0\.1:(\d+)", log.read_text())[1])
     finally:
         process.kill()
         process.wait()
