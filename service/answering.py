@@ -92,7 +92,7 @@ class Answering:
             claim = _claim(question, digest)
             if (first := self._ledger.recall(claim)) is not None:
                 return first
-        lineup = _lineup_for(question.version, self._watcher.require_lineup())
+        lineup = lineup_for(question.version, self._watcher.require_lineup())
         decoder = lineup.champion.decoder
         if len(rows) <= SMALL_ROWS:
             decoded = decoder.decode_rows(rows, event_time)
@@ -122,16 +122,16 @@ class Answering:
         return await self._ledger.predict(other.predictor, decoded, claim)
 
 
-def _lineup_for(version: str | None, lineup: Lineup) -> Lineup:
+def lineup_for(version: str | None, lineup: Lineup) -> Lineup:
     """The line-up, or the version alone that a question names.
 
     Raises:
         VersionNotServedError: it does not answer.
     """
-    if version is None:
+    if version is None or (lineup.is_shadowed and version == lineup.champion.version):
         return lineup
-    serving = None if lineup.is_shadowed else lineup.other
-    for one in (lineup.champion, serving):
+    other = None if lineup.is_shadowed else lineup.other
+    for one in (lineup.champion, other):
         if one is not None and one.version == version:
             return Lineup(one)
     raise VersionNotServedError(version, lineup.champion.version)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from service.answering import VersionNotServedError
+from service.answering import lineup_for
 from service.answers import Answer
 from service.parts import PartsDep, json_response
 from service.protocols.asking import ask, read_off_loop
@@ -29,10 +29,7 @@ def get_served(request: Request, parts: PartsDep, name: str) -> Serving:
     version = request.path_params.get("version")
     if name != parts.settings.model_name:
         raise UnknownModelError(name, parts.settings.model_name)
-    serving = parts.watcher.require()
-    if version not in (None, serving.version):
-        raise VersionNotServedError(version, serving.version)
-    return serving
+    return lineup_for(version, parts.watcher.require_lineup()).champion
 
 
 Served = Annotated[Serving, Depends(get_served)]

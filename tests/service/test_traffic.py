@@ -106,6 +106,23 @@ def test_the_first_row_decides_for_the_whole_request(
     assert len(logged(engine)) == 90
 
 
+def test_a_request_may_name_either_version_of_a_rule(
+    client: TestClient, put: Put, registered: tuple[str, str]
+) -> None:
+    a, b = registered
+    tensor = {"name": "rows", "shape": [1, 5], "datatype": "BYTES"}
+    body = {"inputs": [tensor | {"data": [str(EXAMPLE[n] or "") for n in EXAMPLE]}]}
+    infer = "/v2/models/perennial/versions/%s/infer"
+    assert client.post(infer % b, json=body).status_code == 404
+    put(mode="canary", version=b, share=0.5)
+    for version in (a, b):
+        for _ in range(5):
+            answer = client.post(infer % version, json=body)
+            assert answer.json()["model_version"] == version
+    put(mode="shadow", version=b)
+    assert client.post(infer % b, json=body).status_code == 404
+
+
 def test_rules_change_under_load_and_no_answer_differs_from_its_row(
     settings: Settings, registered: tuple[str, str], engine: Engine, admin: dict[str, str]
 ) -> None:
