@@ -8,6 +8,7 @@ on. Uses the stack that answers at PERENNIAL_HOST:PORT, or starts one of its own
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import sys
 import time
@@ -32,20 +33,21 @@ from contracts.params import load_params
 from contracts.registry import champion
 from contracts.settings import Settings
 from contracts.tables import retrains
-from deploy.local import is_ready, publish, running, train, wait_until_ready
+from deploy.local import fresh_key, is_ready, publish, running, train, wait_until_ready
 from monitoring.windows import count_rows
 from pipeline import flights as source
 
 OWN = Path("var/replay")
 CHOSEN = Path("build/chosen.json")
+KEY_NAME = "make replay"
 
 
 @contextmanager
-def stack(settings: Settings) -> Iterator[Settings]:
-    """The running stack's settings, or those of a fresh one that lives as long as the replay."""
+def stack(settings: Settings) -> Iterator[tuple[Settings, str]]:
+    """The running stack's settings and a key, or those of a fresh one for this replay only."""
     if is_ready(settings):
         print(f"using the stack at http://{settings.host}:{settings.port}")
-        yield settings
+        yield settings, _given_key(settings)
         return
     shutil.rmtree(OWN, ignore_errors=True)
     own = Settings(
@@ -53,15 +55,25 @@ def stack(settings: Settings) -> Iterator[Settings]:
         bundles_dir=OWN / "bundles",
         reports_dir=OWN / "reports",
         work_dir=OWN / "retrains",
+        spool_dir=OWN / "spool",
+        metrics_dir=OWN / "metrics",
     )
     print(f"no stack answers at http://{settings.host}:{settings.port}; starting one in {OWN}")
     train()
     engine = make_engine(own.database_url)
     migrate(engine)
     publish(engine, own, datetime.now(UTC))
+    key = fresh_key(engine, KEY_NAME, datetime.now(UTC))
     with running(own, "service", "monitoring.scheduler") as processes:
         wait_until_ready(own, processes)
-        yield own
+        yield own, key
+
+
+def _given_key(settings: Settings) -> str:
+    key = os.environ.get("PERENNIAL_API_KEY", "")
+    if settings.access == "closed" and not key:
+        sys.exit("make replay: set PERENNIAL_API_KEY to the key that `make run` has printed")
+    return key
 
 
 def count(engine: Engine, tally: Tally, months: Months, seconds: float) -> dict[str, Any]:
@@ -152,7 +164,7 @@ def main() -> None:
     table = source.read()
     table = table[table.event_time < pd.Timestamp(arguments.until, tz="UTC")]
     replayed = table[table.event_time >= pd.Timestamp(params.data.until, tz="UTC")]
-    with stack(Settings()) as settings:
+    with stack(Settings()) as (settings, key):
         engine = make_engine(settings.database_url)
         _refuse_used(engine, replayed)
         with engine.connect() as connection:
@@ -160,7 +172,8 @@ def main() -> None:
         assert current is not None  # ready means that there is one
         first = load_bundle(settings.bundles_dir / current.version)
         questions = make_flights(replayed, first.schema.names)
-        tally = asyncio.run(replay(engine, settings, params, questions, arguments.check_days))
+        sending = replay(engine, settings, params, questions, arguments.check_days, key)
+        tally = asyncio.run(sending)
         months = compare(engine, table, first, CHOSEN, params)
         figures = count(engine, tally, months, time.monotonic() - began)
         verdict = judge(figures)

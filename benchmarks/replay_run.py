@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Never
 
-import aiohttp
 from sqlalchemy import Engine
 from tqdm import tqdm
 
-from benchmarks.traffic import Client, Flight, Tally
+from benchmarks.traffic import CONNECTIONS, Flight, Tally, Traffic
+from client import AsyncClient
 from contracts.params import Params
 from contracts.settings import Settings
 from monitoring.check import run_check
@@ -21,7 +21,12 @@ PACED_SECONDS_A_FLIGHT = 0.03
 
 
 async def replay(
-    engine: Engine, settings: Settings, params: Params, flights: list[Flight], check_days: int
+    engine: Engine,
+    settings: Settings,
+    params: Params,
+    flights: list[Flight],
+    check_days: int,
+    api_key: str | None,
 ) -> Tally:
     """Send every flight, in order; check every `check_days` days of their clock.
 
@@ -29,11 +34,11 @@ async def replay(
         What the client has seen.
     """
     base = f"http://{settings.host}:{settings.port}"
-    async with aiohttp.ClientSession(base) as session:
+    async with AsyncClient(base, api_key, connections=CONNECTIONS) as client:
         with tqdm(total=len(flights), unit="flight", desc="replay", smoothing=0.02) as bar:
-            run = _Replay(Client(session), engine, settings, params, bar)
+            run = _Replay(Traffic(client), engine, settings, params, bar)
             await run.send_all(flights, timedelta(days=check_days))
-        return run.client.tally
+        return run.traffic.tally
 
 
 class _Replay:
@@ -41,13 +46,13 @@ class _Replay:
 
     def __init__(
         self,
-        client: Client,
+        traffic: Traffic,
         engine: Engine,
         settings: Settings,
         params: Params,
         bar: "tqdm[Never]",
     ) -> None:
-        self.client = client
+        self.traffic = traffic
         self._engine = engine
         self._settings = settings
         self._params = params
@@ -72,7 +77,7 @@ class _Replay:
         for flight in flights:
             if self._retrain and not self._retrain.done():
                 await asyncio.sleep(PACED_SECONDS_A_FLIGHT)
-            tasks.append(asyncio.create_task(self.client.predict(flight)))
+            tasks.append(asyncio.create_task(self.traffic.predict(flight)))
         for flight, task in zip(flights, tasks, strict=True):
             prediction_id = await task
             if prediction_id and flight.outcome is not None:
@@ -84,7 +89,7 @@ class _Replay:
         while self._due and self._due[0][0] <= now:
             at, prediction_id, outcome = heapq.heappop(self._due)
             known.append((prediction_id, outcome, at))
-        await self.client.send_outcomes(known)
+        await self.traffic.send_outcomes(known)
 
     async def _check(self, now: datetime) -> None:
         """A check at `now`; its retrain runs in a thread while the next day's flights come."""

@@ -1,14 +1,25 @@
 """What every process reads from the environment: where things are and how they are guarded."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from contracts.platforms import platform_settings
 
 
 class Settings(BaseSettings):
-    """Read from PERENNIAL_* variables and .env; relative paths start where the process is run."""
+    """Read from PERENNIAL_* variables and .env; relative paths start where the process is run.
+
+    What a hosting platform prescribes (contracts/platforms.py) counts where these are silent.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="PERENNIAL_", env_file=".env", extra="ignore", frozen=True
@@ -26,14 +37,27 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address that the service listens on")
     port: int = Field(8000, ge=0, le=65535, description="port of the service; 0 = any free one")
     champion_poll_seconds: float = Field(
-        0.5, gt=0, description="how often the service asks who is champion"
+        0.25, gt=0, description="how often the service asks who is champion"
     )
     max_body_bytes: int = Field(10_000_000, gt=0, description="larger request bodies get 413")
     max_rows: int = Field(10_000, gt=0, description="more rows in one request get 422")
     workers: int = Field(1, ge=1, description="service processes; several need PostgreSQL")
-    access: Literal["closed", "open"] = Field(
+    platform: Literal["", "vertex", "sagemaker"] = Field(
+        "", description="where the container runs; found out from the platform's own variables"
+    )
+    access: Literal["closed", "open", "platform"] = Field(
         "closed",
-        description="closed = every request needs a key; open = only admin acts do, on loopback",
+        description="closed = every request needs a key; open = only admin acts do, on loopback; "
+        "platform = predictions need none, for Vertex AI or SageMaker checks its callers",
+    )
+    model_name: str = Field(
+        "perennial", min_length=1, description="the model's name in /v2/models/{name}"
+    )
+    predict_route: str = Field(
+        "", pattern="^(/.*)?$", description="also answered as /vertex/predict; AIP_PREDICT_ROUTE"
+    )
+    health_route: str = Field(
+        "", pattern="^(/.*)?$", description="also answered as /ping; AIP_HEALTH_ROUTE"
     )
     allowed_hosts: str = Field(
         "", description="names in Host that are answered, by comma; empty = loopback's, or any"
@@ -60,3 +84,22 @@ class Settings(BaseSettings):
         Path("var/metrics"), description="counters of several workers meet here"
     )
     access_log: bool = Field(True, description="one JSON line a request on stderr")
+
+    @field_validator("access")
+    @classmethod
+    def _trust_only_a_platform(cls, access: str, info: ValidationInfo) -> str:
+        if access == "platform" and not info.data.get("platform"):
+            raise ValueError("platform is for Vertex AI and SageMaker, and neither runs this")
+        return access
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        platform = InitSettingsSource(settings_cls, platform_settings(os.environ))
+        return init_settings, env_settings, dotenv_settings, platform

@@ -1,12 +1,14 @@
 """`python -m service`: runs the service until SIGTERM or SIGINT; settings are PERENNIAL_*."""
 
 import argparse
+import ctypes
 import gc
 import logging
 import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -28,7 +30,9 @@ from service.oidc import OidcSettingsError, make_tokens
 from service.otel import TracingMissingError, traces_wanted
 from service.protocol import make_protocol
 from service.shared_metrics import SlotTakenError, clear_slots
+from service.slots import SpoolUnusableError
 from service.sole_writer import SecondServiceError, hold_database
+from service.spool import open_spool
 from service.workers import PortTakenError, WorkerFailedError, listen, supervise
 
 REFUSALS = (
@@ -38,8 +42,11 @@ REFUSALS = (
     LimitsUrlError,
     OidcSettingsError,
     SecondServiceError,
+    SpoolUnusableError,
 )
 log = logging.getLogger("service")
+
+M_ARENA_MAX = -8  # of malloc.h
 
 
 UVICORN: dict[str, Any] = {
@@ -53,6 +60,12 @@ UVICORN: dict[str, Any] = {
 }
 
 
+def tune_allocator() -> None:
+    """Let threads share two heaps (glibc): else each keeps what a large request once took."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+
+
 def tune_garbage_collection() -> None:
     """Keep the collector away from what start-up made; it cost a p99 of 20 to 40 ms."""
     gc.collect()
@@ -61,7 +74,12 @@ def tune_garbage_collection() -> None:
 
 
 def main() -> None:
-    argparse.ArgumentParser(prog="python -m service", description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(prog="python -m service", description=__doc__)
+    parser.add_argument(
+        "serve", nargs="?", choices=["serve"], help="what SageMaker starts with; changes nothing"
+    )
+    parser.parse_args()
+    tune_allocator()
     settings = _read_settings()
     journal = make_journal(sys.stderr.fileno())
     log_to(journal)
@@ -122,6 +140,7 @@ def _check_start(settings: Settings) -> None:
             keys = len(valid_keys(connection, datetime.now(UTC)))
         engine.dispose()
         make_tokens(settings)
+        open_spool(settings.spool_dir, settings.spool_max_bytes).close()
         check_limits_url(settings.limits_url)
         if warning := check_settings(settings, keys):
             log.warning(warning)

@@ -3,9 +3,11 @@
 docs/access.md tells operators the same; docs/adr/0018 says why.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from hmac import compare_digest
+from typing import TYPE_CHECKING
 
 from starlette.types import Scope as Request
 
@@ -15,15 +17,24 @@ from service.credentials import credential
 from service.hosts import ANY_HOST, check_host, check_shape, host_pattern, is_loopback
 from service.key_ring import Entry, KeyRing
 from service.key_store import digest_of
-from service.oidc import BadTokenError, Tokens, looks_like_token
+from service.oidc import BadTokenError, looks_like_token
 from service.refusals import Refusals, RefusedError
 
-OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/ping", "/v2/health/live",
+if TYPE_CHECKING:
+    from service.tokens import Tokens
+
+OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/ping", "/v2/health/live",
                         "/v2/health/ready"})  # fmt: skip
+_PREDICTING = re.compile(
+    r"/predict|/invocations|/vertex/predict|/v2/models/[^/]+(/versions/[^/]+)?/infer"
+)
 _READING = frozenset({"GET", "HEAD"})
 _SENDING: dict[str, Scope] = {"/predict": "predict", "/outcomes": "outcomes"}
 _OPEN_SCOPES: frozenset[Scope] = frozenset({"predict", "outcomes", "read"})
 ANYBODY = Caller("", "anybody", _OPEN_SCOPES)  # while access is open
+# Vertex AI or SageMaker has checked its caller, and lets none of our other paths be reached.
+PLATFORM = Caller("", "platform", frozenset({"predict"}), actor="platform")
+_WITHOUT_KEY = {"open": ANYBODY, "platform": PLATFORM}
 
 Headers = Mapping[bytes, bytes]
 
@@ -53,9 +64,13 @@ class ForbiddenError(RefusedError):
 
 def required_scope(method: str, path: str) -> Scope | None:
     """What a request needs; None = nothing. What is not listed needs read, or to change, admin."""
+    if path in OPEN_PATHS:  # any method: the router answers 405
+        return None
     if method in _READING:
-        return None if path in OPEN_PATHS else "read"
-    return _SENDING.get(path, "admin")
+        return "read"
+    if path in _SENDING:
+        return _SENDING[path]
+    return "predict" if method == "POST" and _PREDICTING.fullmatch(path) else "admin"
 
 
 def check_settings(settings: Settings, valid_keys: int) -> str | None:
@@ -65,7 +80,7 @@ def check_settings(settings: Settings, valid_keys: int) -> str | None:
         AccessSettingsError: it would be open to strangers, or closed to everybody.
     """
     _refuse_open_to_strangers(settings)
-    if settings.access == "open" or valid_keys or settings.oidc_issuer:
+    if settings.access != "closed" or valid_keys or settings.oidc_issuer:
         return None
     remedy = "make one: python -m service.keys create --name me --scopes predict,outcomes,read"
     if not is_loopback(settings.host):
@@ -96,16 +111,21 @@ class Access:
         settings: Settings,
         keys: KeyRing,
         refusals: Refusals,
-        tokens: Tokens | None = None,
+        tokens: "Tokens | None" = None,
         seconds: Callable[[], float] = time.time,
     ) -> None:
         _refuse_open_to_strangers(settings)
-        self._open = settings.access == "open"
+        self._stranger = _WITHOUT_KEY.get(settings.access, NOBODY)
         self._hosts = host_pattern(settings)
         self._keys = keys
         self._refusals = refusals
         self._tokens = tokens
         self._seconds = seconds
+
+    @property
+    def keys_age_seconds(self) -> float:
+        """Since the keys were last read."""
+        return self._keys.age_seconds
 
     @property
     def problem(self) -> str | None:
@@ -171,8 +191,8 @@ class Access:
             return NOBODY
         check_host(headers, self._hosts)
         given = credential(headers, method in _READING)
-        if given is None and self._open and needed != "admin":
-            return ANYBODY
+        if given is None and needed in self._stranger.scopes:
+            return self._stranger
         entry = self._find(given or b"")
         if entry is None and self._tokens is not None and looks_like_token(given or b""):
             return None
@@ -189,7 +209,7 @@ class Access:
 
     def _authorize(self, entry: Entry, needed: Scope | None) -> Caller:
         caller = entry.caller
-        if needed in caller.scopes or (self._open and needed in _OPEN_SCOPES):
+        if needed in caller.scopes or needed in self._stranger.scopes:
             return caller
         raise ForbiddenError(needed or "read", caller.actor)
 

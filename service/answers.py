@@ -36,16 +36,14 @@ def answer_group(predictor: Predictor, group: Sequence[Job]) -> list[Job]:
         [row for job in group for row in job.payload.numeric],
         [row for job in group for row in job.payload.text],
     )
-    answered, start = [], 0
-    for job in group:
-        own = answers[start : start + job.rows]
-        start += job.rows
-        try:
-            job.reading = predictor.read(own)
-        except NotFiniteError as error:
-            job.answer = error
+    answered = []
+    readings = predictor.read_each(answers, [job.rows for job in group])
+    for job, reading in zip(group, readings, strict=True):
+        if isinstance(reading, NotFiniteError):
+            job.answer = reading
             continue
-        job.answer = _answer(job.reading, predictor.version)
+        job.reading = reading
+        job.answer = _answer(reading, predictor.version, job.payload.first_id)
         answered.append(job)
     return answered
 
@@ -79,12 +77,15 @@ def decode_answer(kept: str) -> Answer:
     return Answer(**_decode(kept))
 
 
-def _answer(reading: Reading, version: str) -> Answer:
+def _answer(reading: Reading, version: str, first_id: str | None) -> Answer:
+    ids = [str(uuid7()) for _ in reading.prediction]
+    if first_id is not None:
+        ids[0] = first_id
     return Answer(
         prediction=reading.prediction,
         probability=reading.probability,
         interval=reading.interval,
-        prediction_id=[str(uuid7()) for _ in reading.prediction],
+        prediction_id=ids,
         model_version=version,
     )
 

@@ -22,7 +22,7 @@ from contracts.migrate import require_current
 from contracts.settings import Settings
 from service.access import Access
 from service.answering import Answering
-from service.champion import ChampionWatcher, Serving, load_serving
+from service.champion import ChampionWatcher
 from service.decoder import MAX_PROBLEMS, InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
 from service.explain import Explainer
@@ -38,14 +38,18 @@ from service.openapi import describe_api
 from service.openapi_access import describe_access
 from service.otel import find_tracing
 from service.parts import Parts
+from service.protocols import invocations, v2, vertex
+from service.protocols.describe import describe_adapters
 from service.quality import Quality
 from service.refusals import Refusals
-from service.routes import api_page, health, models, outcomes, predictions, reports
+from service.routes import api_page, health, models, outcomes, predictions, reports, traffic
+from service.serving import Serving, load_serving
+from service.shadow import Shadow
 from service.shared_metrics import SharedMetrics
 from service.sole_writer import hold_database
 from service.state import State
 from service.targets import targets_in
-from service.templates import make_templates
+from service.traffic_state import TrafficState
 from service.values import safe_text
 
 
@@ -82,7 +86,9 @@ def create_app(
     )
     app.state.parts = parts
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    for module in (outcomes, predictions, models, reports, health, api_page):
+    for module in (
+        outcomes, predictions, models, traffic, reports, health, api_page, v2, invocations, vertex
+    ):  # fmt: skip
         app.include_router(module.router)
     for known in KNOWN:
         app.add_exception_handler(known, _answer_known)
@@ -97,7 +103,9 @@ def create_app(
         request_ids(secrets.token_hex(4)),
         journal if settings.access_log else None,
     )
-    return front if parts.tracing is None else parts.tracing.app(front)
+    paths = vertex.platform_paths(settings)
+    whole = vertex.answer_also_at(front, paths) if paths else front
+    return whole if parts.tracing is None else parts.tracing.app(whole)
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -124,21 +132,23 @@ def _make_parts(
     limits = make_limits(settings, engine, metrics.errors.labels("limits").inc)
     if journal is not None:
         journal.on_drop = metrics.log_lines_dropped.inc
+    shadow = Shadow(ledger.run, metrics, clock)
+    metrics.registry.register(TrafficState(watcher))
     refusals = Refusals(ledger.run, clock)
     access = Access(settings, KeyRing(engine, clock), refusals, make_tokens(settings))
-    metrics.registry.register(State(watcher, time.monotonic))
+    metrics.registry.register(State(watcher, access, time.monotonic))
     return Parts(
         settings=settings,
         engine=engine,
         metrics=metrics,
         ledger=ledger,
         watcher=watcher,
-        answering=Answering(watcher, ledger, limits),
+        answering=Answering(watcher, ledger, limits, shadow),
+        shadow=shadow,
         access=access,
         limits=limits,
         journal=journal,
         clock=clock,
-        templates=make_templates(),
         explainer=Explainer(settings.bundles_dir),
         shared=_share(metrics, settings, slot),
         quality=_measure(engine, metrics, settings, clock) if not slot else None,
@@ -171,6 +181,7 @@ async def _lifespan(
         await asyncio.to_thread(parts.watcher.start)
         await asyncio.to_thread(parts.access.start)
         parts.ledger.start()
+        parts.shadow.start()
         watching = [
             part for part in (parts.journal, parts.tracing, parts.shared, parts.quality) if part
         ]
@@ -181,6 +192,7 @@ async def _lifespan(
         yield
         await asyncio.to_thread(parts.explainer.stop)
         await asyncio.to_thread(parts.watcher.stop)
+        await asyncio.to_thread(parts.shadow.stop)
         await parts.access.stop()
         await parts.ledger.stop()
         await parts.limits.stop()
@@ -198,10 +210,10 @@ def _openapi_of(app: FastAPI, parts: Parts) -> Callable[[], dict[str, Any]]:
         version = serving.version if serving else None
         if version not in kept:
             kept.clear()
-            document = describe_api(
-                app, serving.schema if serving else None, version, parts.settings.max_rows
-            )
-            describe_access(document, is_open=parts.settings.access == "open")
+            schema, settings = serving.schema if serving else None, parts.settings
+            document = describe_api(app, schema, version, settings.max_rows)
+            describe_access(document, is_open=settings.access == "open")
+            describe_adapters(document, schema, version, settings.model_name, settings.max_rows)
             kept[version] = document
         return kept[version]
 
@@ -209,7 +221,7 @@ def _openapi_of(app: FastAPI, parts: Parts) -> Callable[[], dict[str, Any]]:
 
 
 async def _answer_known(request: Request, error: Exception) -> Response:
-    status, kind, headers, body = answer_error(error)
+    status, kind, headers, body = answer_error(error, request.scope["path"])
     request.app.state.parts.metrics.errors.labels(kind).inc()
     return Response(body, status, headers, media_type="application/json")
 

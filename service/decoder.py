@@ -26,6 +26,7 @@ FORMS = (
 )
 _NAN = math.nan
 _Line = tuple[list[float], list[str], str]  # of the float matrix, of the text matrix, of the ledger
+_parse = msgspec.json.Decoder().decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,17 @@ class Decoded(msgspec.Struct, frozen=True):  # a dataclass takes five times as l
 
     `numeric` and `text` are what FeatureSchema.to_matrices would give (None = missing too), as
     lists so that a group of requests becomes one matrix; `features` is each row's JSON for the
-    ledger.
+    ledger; `first_id` is the prediction_id of the first row, where it had to be known early.
     """
 
     numeric: Sequence[Sequence[float | None]]
     text: Sequence[Sequence[str]]
     features: list[str]
     event_time: datetime | None
+    first_id: str | None = None
+
+    def with_first_id(self, first_id: str | None) -> "Decoded":
+        return Decoded(self.numeric, self.text, self.features, self.event_time, first_id)
 
 
 class Decoder:
@@ -70,7 +75,6 @@ class Decoder:
         self._max_rows = max_rows
         self._typed = make_parser(schema.features, self._columns, max_rows)
         self._encode = msgspec.json.Encoder().encode
-        self._parse = msgspec.json.Decoder().decode
 
     def decode(self, body: bytes) -> Decoded:
         """Check a request and turn it into rows.
@@ -82,16 +86,12 @@ class Decoder:
         if typed is None:
             return self.decode_exactly(body)
         numeric, text, features, asked = typed
-        event_time = None if asked is msgspec.UNSET else _event_time(asked)
+        event_time = None if asked is msgspec.UNSET else read_event_time(asked)
         return Decoded(numeric, text, features, event_time)
 
     def decode_exactly(self, body: bytes) -> Decoded:
         """The same by rules alone, a value at a time; decode's last word on what is odd."""
-        try:
-            request = self._parse(body)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            request = _parse_again(body)
-        rows, event_time = self._open(request)
+        rows, event_time = self._open(parse_json(body))
         return self.decode_rows(rows, event_time)
 
     def _open(self, request: object) -> tuple[list[object], datetime | None]:
@@ -105,7 +105,7 @@ class Decoder:
             )
         if ("features" in request) == ("instances" in request):
             raise _invalid(None, None, "give exactly one of features and instances", FORMS)
-        event_time = _event_time(request["event_time"]) if "event_time" in request else None
+        event_time = read_event_time(request["event_time"]) if "event_time" in request else None
         if "features" in request:
             return [request["features"]], event_time
         return self._instances(request["instances"]), event_time
@@ -202,13 +202,30 @@ def parse_moment(text: str) -> datetime:
     return utc
 
 
-def _event_time(value: object) -> datetime:
+def read_event_time(value: object) -> datetime:
+    """A request's event time.
+
+    Raises:
+        InvalidRequestError: it is not text, or not a moment with a time zone.
+    """
     if not isinstance(value, str):
         raise _invalid(None, "event_time", f"is {name_of(value)}", MOMENT)
     try:
         return parse_moment(value)
     except ValueError as error:
         raise _invalid(None, "event_time", str(error), MOMENT) from None
+
+
+def parse_json(body: bytes) -> object:
+    """The JSON value of a body; NaN and Infinity come through, as floats.
+
+    Raises:
+        InvalidRequestError: it is not JSON.
+    """
+    try:
+        return _parse(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _parse_again(body)
 
 
 def _parse_again(body: bytes) -> object:

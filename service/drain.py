@@ -34,6 +34,7 @@ IDLE_SECONDS = 1.0
 PROBE_SECONDS = 0.05
 PURGE_SECONDS = 60.0
 STOP_SECONDS = 5.0
+HURRY_SECONDS = 1.0
 # So few that the ledger may wait for them: they end the chase after what arrives meanwhile.
 REMAINDER_ROWS = 500
 CHECKPOINT_ROWS = 10_000
@@ -64,12 +65,13 @@ class Drain:
         self._patience_seconds = patience_seconds
         self._connect_ledger = connect_ledger
         self._clock = clock
-        self._watchdog = Watchdog(engine.dialect.name)
+        self._watchdog = Watchdog(engine)
         self._wake = Event()
         self._stopped = False
         self._failures = 0
         self._rows_to_checkpoint = 0
-        self._trusted_at = self._calm_until = self._purge_at = time.monotonic()
+        self._trusted_at = float("-inf")
+        self._calm_until = self._purge_at = time.monotonic()
         self._calm_seconds = 0.0
         # Keeps workers from coming back all at once; each has a spool of its own.
         self._jitter = random.Random(spool.id)  # noqa: S311
@@ -83,8 +85,10 @@ class Drain:
         """Replay what waits if the database is well, for STOP_SECONDS at most, and end."""
         self._stopped = True
         self._wake.set()
+        self._watchdog.hurry(HURRY_SECONDS)
         self._thread.join(STOP_SECONDS + TRANSACTION_SECONDS)
         self._watchdog.stop()
+        self._engine.dispose()
 
     def begin(self) -> None:
         """The ledger turned to the spool."""
@@ -133,7 +137,7 @@ class Drain:
 
     def _go_direct(self) -> None:
         """Replay the last rows while nothing new can come, and end the use of the spool."""
-        with self._spool.lock:
+        with self._spool.pause():
             started = time.monotonic()
             while self._spool.waiting:
                 self._replay_some(self._spool, self._patience_seconds)
@@ -183,8 +187,8 @@ class Drain:
         end = time.monotonic() + STOP_SECONDS
         with suppress(*ERRORS):
             while self._spool.waiting and time.monotonic() < end:
-                self._replay_some(self._spool, STOP_SECONDS)
-            if not self._spool.waiting:
+                self._replay_some(self._spool, HURRY_SECONDS)
+            if not self._spool.waiting:  # the ledger's thread has ended
                 self._spool.rest()
 
     def _back_off(self, error: Exception) -> float:
@@ -198,9 +202,5 @@ class Drain:
 
     @contextmanager
     def _transaction(self, seconds: float) -> Iterator[Connection]:
-        try:
-            with self._watchdog.limit(seconds), write_transaction(self._engine) as connection:
-                self._watchdog.adopt(connection)
-                yield connection
-        finally:
-            self._watchdog.release()
+        with self._watchdog.limit(seconds), write_transaction(self._engine) as connection:
+            yield connection

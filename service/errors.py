@@ -5,8 +5,11 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
+from contracts.bundle import BundleError
 from contracts.registry import NothingToRollBackError, UnknownVersionError
+from contracts.traffic import RefusedRuleError
 from service.access import ForbiddenError, UnauthenticatedError
+from service.answering import VersionNotServedError
 from service.bodies import TooLargeError, TooSlowError, WrongBodyTypeError
 from service.champion import NoChampionError
 from service.decoder import InvalidRequestError, Problem
@@ -23,6 +26,12 @@ from service.limits import LimitReachedError
 from service.oidc import IssuerUnavailableError
 from service.origins import ForeignOriginError
 from service.predictor import NotFiniteError
+from service.protocols.errors import (
+    NotAcceptableError,
+    UnknownModelError,
+    UnsupportedMediaTypeError,
+    shape_error,
+)
 from service.queries import NotYetReadableError, UnknownPredictionError
 from service.store import LedgerUnavailableError
 
@@ -69,8 +78,14 @@ _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     KeyReusedError: (422, "key_reused", {}),
     KeyInProgressError: (409, "key_in_progress", _RETRY),
     NotYetReadableError: (503, "not_yet_readable", _RETRY),
+    UnknownModelError: (404, "unknown_model", {}),
+    VersionNotServedError: (404, "version_not_served", {}),
+    UnsupportedMediaTypeError: (415, "media_type", {}),
+    NotAcceptableError: (406, "not_acceptable", {}),
     UnknownVersionError: (404, "unknown_version", {}),
     NothingToRollBackError: (409, "nothing_to_roll_back", {}),
+    RefusedRuleError: (409, "refused_rule", {}),
+    BundleError: (409, "bundle", {}),  # of a version that somebody would have answer
     UnknownPredictionError: (404, "unknown_prediction", {}),
     VersionGoneError: (410, "version_gone", {}),
     ExplainerMissingError: (501, "explainer_missing", {}),
@@ -81,8 +96,8 @@ _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
 KNOWN = tuple(_ANSWERS)
 
 
-def answer_error(error: Exception) -> ErrorAnswer:
-    """The HTTP answer for an exception of KNOWN."""
+def answer_error(error: Exception, path: str) -> ErrorAnswer:
+    """The HTTP answer for an exception of KNOWN, in the shape of the path's protocol."""
     known = next(one for one in type(error).__mro__ if one in _ANSWERS)
     status, kind, headers = _ANSWERS[known]
     if isinstance(error, MethodNotAllowedError):
@@ -91,7 +106,8 @@ def answer_error(error: Exception) -> ErrorAnswer:
         headers = error.headers
     if isinstance(error, UnauthenticatedError):
         headers = {"WWW-Authenticate": error.challenge}
-    return ErrorAnswer(status, kind, headers, msgspec.json.encode({"detail": _detail(error)}))
+    body = msgspec.json.encode(shape_error(path, status, _detail(error)))
+    return ErrorAnswer(status, kind, headers, body)
 
 
 def _detail(error: Exception) -> Any:

@@ -140,7 +140,7 @@ class Front:
         return body
 
     async def _refuse(self, exchange: Exchange, error: Exception) -> None:
-        status, kind, extra, body = answer_error(error)
+        status, kind, extra, body = answer_error(error, exchange.scope["path"])
         self._metrics.errors.labels(kind).inc()
         await self._tell(exchange, status, body, extra)
 

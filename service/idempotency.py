@@ -20,6 +20,7 @@ MAX_KEY = 200
 KEPT = timedelta(hours=24)
 REMEMBERED_BYTES = 32_000_000
 PURGED_AT_ONCE = 500
+READ_AT_START = 50_000
 # Answers that other requests were given first, by owner and key.
 LostKeys = dict[tuple[str, str], KeptAnswer]
 # What an entry of the memory costs beside its answer.
@@ -164,6 +165,15 @@ def take_keys(connection: Connection, wanted: Sequence[KeptAnswer], now: datetim
     query = select(table.owner, table.key, table.digest, table.answer)
     found = connection.execute(query.where(tuple_(table.owner, table.key).in_(lost)))
     return {(row.owner, row.key): KeptAnswer(*row) for row in found}
+
+
+def recent_keys(connection: Connection, now: datetime) -> list[tuple[KeptAnswer, datetime]]:
+    """Answers of the last 24 hours with their times, oldest first; READ_AT_START at most."""
+    table = idempotency_keys.c
+    query = select(table.owner, table.key, table.digest, table.answer, table.created_at)
+    newest = query.where(table.created_at > now - KEPT).order_by(table.created_at.desc())
+    found = connection.execute(newest.limit(READ_AT_START)).all()
+    return [(KeptAnswer(*row[:4]), row.created_at) for row in reversed(found)]
 
 
 def purge_keys(connection: Connection, now: datetime) -> int:

@@ -6,6 +6,8 @@ a usual group is one statement, which is a transaction of its own (docs/adr/0003
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -21,6 +23,7 @@ Row = tuple[str, datetime, datetime, str, str, str, float | None, str | None]
 CommitRows = Callable[[Connection, Sequence[Row]], int]
 
 STATEMENT_ROWS = 128
+_MOMENTS = (1, 2)  # places in a Row
 _INTO = f"INSERT INTO predictions ({','.join(COLUMNS)}) "  # constants
 _REPEATABLE = " ON CONFLICT (prediction_id) DO NOTHING"
 _TYPED = (
@@ -93,6 +96,7 @@ def _insert_sqlite(connection: Connection, rows: Sequence[Row], suffix: str) -> 
     return inserted
 
 
+@cache
 def _statement(rows: int) -> str:
     one = f"({','.join('?' * len(COLUMNS))})"
     return _INTO + "VALUES " + ",".join([one] * rows)
@@ -103,18 +107,15 @@ def _as_json(rows: Sequence[Row]) -> str:
 
 
 def _values(rows: Sequence[Row]) -> list[Any]:
-    texts: dict[datetime, str] = {}
-    values: list[Any] = []
-    for prediction_id, predicted_at, event_time, *rest in rows:
-        values += (prediction_id, _text(predicted_at, texts), _text(event_time, texts), *rest)
+    values: list[Any] = list(chain.from_iterable(rows))
+    for place in _MOMENTS:
+        moments = values[place :: len(COLUMNS)]
+        texts = {moment: _text(moment) for moment in set(moments)}  # mostly one
+        values[place :: len(COLUMNS)] = [texts[moment] for moment in moments]
     return values
 
 
-def _text(moment: datetime, texts: dict[datetime, str]) -> str:
+def _text(moment: datetime) -> str:
     """As SQLAlchemy's DateTime writes it on SQLite, so that both functions mix in one table."""
-    text = texts.get(moment)
-    if text is None:
-        # Not strftime: its %Y does not pad the years before 1000.
-        text = moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-        texts[moment] = text
-    return text
+    # Not strftime: its %Y does not pad the years before 1000.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")

@@ -4,20 +4,25 @@ An answer leaves after its rows are on disk, or not at all (docs/adr/0003, 0017)
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
+import msgspec
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.registry import NothingToRollBackError, UnknownVersionError
 from contracts.settings import Settings
+from contracts.traffic import RefusedRuleError
 from service.answers import Answer, answer_group, decode_answer, keep_answer, rows_of
 from service.batch import Batch, KeptAnswer, decode
 from service.decoder import Decoded
 from service.groups import GroupWorker, Job, QueueFullError
-from service.idempotency import Claim, KeyMemory, KeyReusedError, LostKeys
+from service.idempotency import Claim, KeyMemory, KeyReusedError, LostKeys, recent_keys
 from service.insert import Row
 from service.ledger_health import Counts, LedgerCollector, describe
 from service.metrics import Metrics
@@ -27,9 +32,10 @@ from service.slots import slots_with_records
 from service.spool import open_spool
 from service.store import LedgerUnavailableError, Store
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 # Of a task that changed nothing: its caller is told, the ledger is well.
-REFUSALS = (UnknownVersionError, NothingToRollBackError)
+REFUSALS = (UnknownVersionError, NothingToRollBackError, RefusedRuleError)
 
 
 class _Outcomes:
@@ -86,13 +92,24 @@ class Ledger:
         """
         settings = self._settings
         spool = open_spool(settings.spool_dir, settings.spool_max_bytes // settings.workers)
+        self._remember_keys()
         for payload in spool.keyed():
-            batch = decode(payload)
-            for kept in batch.keys:
-                self._keys.settle(kept, batch.at)
+            with suppress(msgspec.MsgspecError):  # the replay tells of it, and puts it aside
+                batch = decode(payload)
+                for kept in batch.keys:
+                    self._keys.settle(kept, batch.at)
         self._started = Store(self._engine, spool, self._metrics, self._clock, settings)
         self._started.start()
         self._worker.start(asyncio.get_running_loop())
+
+    def _remember_keys(self) -> None:
+        """The database may be away when a request is repeated that another process answered."""
+        try:
+            with self._engine.connect() as connection:
+                for kept, at in recent_keys(connection, self._clock()):
+                    self._keys.settle(kept, at)
+        except SQLAlchemyError:
+            log.exception("the idempotency keys of the last day could not be read")
 
     async def stop(self) -> None:
         """Write what is queued and end."""

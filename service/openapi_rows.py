@@ -40,7 +40,7 @@ def positional_row(schema: FeatureSchema | None) -> Shape:
     return {
         "type": "array",
         "description": f"values in this order: {', '.join(schema.names)}",
-        "prefixItems": [_value(feature) for feature in schema.features],
+        "prefixItems": [value(feature) for feature in schema.features],
         "minItems": size,
         "maxItems": size,
         "example": list(schema.example().values()),
@@ -51,11 +51,11 @@ def answers(target: Target) -> dict[str, Shape]:
     """One entry a row of every list that answers."""
     number = {"type": "number"}
     if target.task == "regression":
-        value = {**number, "description": target.name}
+        exact = {**number, "description": target.name}
         if target.margin is None:
-            return {"prediction": value}
+            return {"prediction": exact}
         share = f"[low, high]; holds the true value in {target.coverage:.0%} of rows"
-        return {"prediction": value, "interval": _list_of(number, 2, share)}
+        return {"prediction": exact, "interval": _list_of(number, 2, share)}
     classes = list(target.classes)
     label = {"enum": classes, "description": f"class of {target.name}"}
     if target.task == "binary":
@@ -82,7 +82,7 @@ def an_object(properties: dict[str, Any], required: list[str] | None = None) -> 
 
 def _property(feature: Feature) -> Shape:
     shown: Shape = {
-        **_value(feature),
+        **value(feature),
         "description": describe(feature),
         "x-kind": feature.kind,
         "example": feature.example,
@@ -96,7 +96,7 @@ def _property(feature: Feature) -> Shape:
     return shown
 
 
-def _value(feature: Feature) -> Shape:
+def value(feature: Feature) -> Shape:
     """What decoder.py takes for one feature; texts that mark a missing value are among it."""
     marks = sorted(feature.missing) if feature.nullable else []
     if feature.kind == "boolean":

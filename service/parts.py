@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from fastapi import Depends, Request, Response
-from jinja2 import Environment
 from sqlalchemy import Engine
 
 from contracts.settings import Settings
@@ -20,6 +19,7 @@ from service.ledger import Ledger
 from service.limits import Limits
 from service.metrics import Metrics
 from service.quality import Quality
+from service.shadow import Shadow
 from service.shared_metrics import SharedMetrics
 
 if TYPE_CHECKING:  # an extra: requirements/otel.txt
@@ -34,11 +34,11 @@ class Parts:
     ledger: Ledger
     watcher: ChampionWatcher
     answering: Answering
+    shadow: Shadow
     access: Access
     limits: Limits
     journal: Journal | None
     clock: Callable[[], datetime]
-    templates: Environment
     explainer: Explainer
     shared: SharedMetrics | None  # of several workers
     quality: Quality | None  # of the first worker
@@ -64,7 +64,9 @@ def json_response(content: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(content), status, media_type="application/json")
 
 
-def page_response(parts: Parts, template: str, **values: Any) -> Response:
+def page_response(template: str, **values: Any) -> Response:
     """A page from service/pages."""
-    html = parts.templates.get_template(template).render(**values)
+    from service.templates import find_template  # Jinja, which no prediction needs
+
+    html = find_template(template).render(**values)
     return Response(html, media_type="text/html", headers={"Content-Security-Policy": _PAGE_POLICY})

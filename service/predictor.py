@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import accumulate
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,8 +25,7 @@ class NotFiniteError(ValueError):
         self.row = row
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):  # a dataclass takes five times as long to make
     """What a model's answers mean, one entry a row.
 
     Attributes:
@@ -70,6 +70,16 @@ def _read_regression(target: Target, answers: NDArray[np.float32]) -> Reading:
     return Reading(values, None, intervals, nothing, [json.dumps(each) for each in intervals])
 
 
+def _part(whole: Reading, place: slice) -> Reading:
+    return Reading(
+        whole.prediction[place],
+        None if whole.probability is None else whole.probability[place],
+        None if whole.interval is None else whole.interval[place],
+        whole.logged[place],
+        whole.scores[place],
+    )
+
+
 READERS = {"binary": _read_binary, "multiclass": _read_multiclass, "regression": _read_regression}
 
 
@@ -97,6 +107,28 @@ class Predictor:
         numbers = np.array(numeric, np.float32).reshape(len(numeric), self._numeric_columns)
         texts = np.array(text, object).reshape(len(text), self._text_columns)
         return self._model.answers(numbers, texts)
+
+    def read_each(
+        self, answers: NDArray[np.float32], sizes: Sequence[int]
+    ) -> list[Reading | NotFiniteError]:
+        """What the answers to the rows of several requests mean, one entry a request.
+
+        Args:
+            answers: (n, outputs).
+            sizes: rows of each request, n together.
+        """
+        stops = list(accumulate(sizes))
+        places = [slice(stop - size, stop) for stop, size in zip(stops, sizes, strict=True)]
+        if not np.isfinite(answers).all():
+            return [self._read_or_tell(answers[place]) for place in places]
+        whole = self._read(answers)
+        return [_part(whole, place) for place in places]
+
+    def _read_or_tell(self, answers: NDArray[np.float32]) -> Reading | NotFiniteError:
+        try:
+            return self.read(answers)
+        except NotFiniteError as error:
+            return error
 
     def read(self, answers: NDArray[np.float32]) -> Reading:
         """What the answers to n rows mean.

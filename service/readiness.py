@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+from service.champion import ChampionWatcher
+from service.ledger_health import ALERT_FILL
 from service.parts import Parts
 
 Status = Literal["ready", "degraded", "not ready"]
-
-SPOOL_ALERT = 0.8  # share of the disk budget
 
 
 def assess(parts: Parts) -> dict[str, Any]:
@@ -16,10 +16,12 @@ def assess(parts: Parts) -> dict[str, Any]:
     `status` is "ready"; "degraded": answers, but `problems` say what needs somebody's eye; or
     "not ready": /predict cannot answer.
     """
-    watcher, ledger = parts.watcher, ledger_health(parts)
+    watcher, ledger = parts.watcher, parts.ledger.health()
     serving = watcher.serving
-    hindrances = list(_hindrances(parts, ledger))
-    problems = [*hindrances, *_problems(parts, ledger)]
+    hindrances = list(_hindrances(watcher, ledger))
+    problems = [*hindrances, *_problems(watcher, ledger)]
+    if parts.access.problem is not None:
+        problems.append(parts.access.problem)
     status: Status = "not ready" if hindrances else "degraded" if problems else "ready"
     return {
         "status": status,
@@ -27,42 +29,35 @@ def assess(parts: Parts) -> dict[str, Any]:
         "problem": problems[0] if problems else None,
         "problems": problems,
         "database_reachable": watcher.database_reachable,
-        "durability": parts.settings.durability,
+        "keys_age_seconds": round(parts.access.keys_age_seconds, 3),
         "workers": parts.settings.workers,
         "ledger": ledger,
     }
 
 
-def ledger_health(parts: Parts) -> Mapping[str, Any]:
-    return getattr(parts.ledger, "health", dict)()
-
-
-def _hindrances(parts: Parts, ledger: Mapping[str, Any]) -> Iterator[str]:
+def _hindrances(watcher: ChampionWatcher, ledger: Mapping[str, Any]) -> Iterator[str]:
     """Why /predict cannot answer."""
-    watcher = parts.watcher
     if watcher.serving is None:
-        yield watcher.problem or "no version has been promoted yet"
-    if not watcher.database_reachable and "fill" not in ledger:
-        yield "the database cannot be read"
-    if ledger.get("fill", 0.0) >= 1.0:
-        yield "the spool is full; nothing more can be made durable"
+        yield _champion_problem(watcher) or "no version has been promoted yet"
+    if ledger["mode"] == "spooling" and ledger["spool_fill"] >= 1.0:
+        yield "the database is away and the spool is full"
 
 
-def _problems(parts: Parts, ledger: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong though /predict answers."""
-    watcher = parts.watcher
-    if watcher.serving is not None and watcher.problem is not None:
-        yield watcher.problem
-    if not watcher.database_reachable and "fill" in ledger:
-        yield "the database cannot be read"
-    if ledger.get("mode", "direct") != "direct":
-        yield f"{ledger.get('spooled', 0)} rows wait in the spool for the database"
-    if SPOOL_ALERT <= ledger.get("fill", 0.0) < 1.0:
-        yield f"the spool has used {ledger['fill']:.0%} of its budget"
-    if ledger.get("quarantined"):
-        yield f"{ledger['quarantined']} records are in quarantine"
-    if not ledger.get("balanced", True):
-        yield "the rows answered are not the rows stored and spooled"
-    access: str | None = getattr(parts.access, "problem", None)
-    if access is not None:
-        yield access
+def _problems(watcher: ChampionWatcher, ledger: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong though /predict answers. A mode that somebody chose is not."""
+    problem = _champion_problem(watcher)
+    if watcher.serving is not None and problem is not None:
+        yield problem
+    if ledger["mode"] == "spooling":
+        yield f"{ledger['waiting_rows']} rows wait in the spool for the database"
+    if ALERT_FILL <= ledger["spool_fill"]:
+        yield f"the spool has used {ledger['spool_fill']:.0%} of its budget"
+    if ledger["quarantined"]:
+        yield f"{ledger['quarantined']} rows are in the spool's quarantine"
+    if not ledger["balanced"]:
+        yield "answered rows are missing from the ledger"
+
+
+def _champion_problem(watcher: ChampionWatcher) -> str | None:
+    """Strangers may ask, and a database's own words may hold its address."""
+    return watcher.problem if watcher.database_reachable else "the database cannot be read"

@@ -7,9 +7,9 @@ appends, another reads and forgets.
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import RLock
+from threading import Event, Lock
 from typing import NamedTuple
 
 from service.records import Record, pack, scan
@@ -58,7 +58,6 @@ class Spool:
     """One slot, whose holder may append.
 
     Attributes:
-        lock: held by whoever changes something.
         in_use: new rows go here and not to the database.
         position: everything before it is in the database, as far as is known here.
         rows: that wait, as far as headers tell.
@@ -69,7 +68,10 @@ class Spool:
     def __init__(self, slot: Path, held: int, max_bytes: int) -> None:
         self.slot = slot
         self.id = slot_id(slot)
-        self.lock = RLock()
+        self._counting = Lock()  # never held while the disk works
+        self._turn = Lock()
+        self._free = Event()
+        self._free.set()
         self.max_bytes = max_bytes
         self._held = held
         # So small that a budget of any size is freed piece by piece.
@@ -96,21 +98,38 @@ class Spool:
         """Share of the budget that is spent."""
         return self.bytes / self.max_bytes
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """For the appending thread: `in_use` stays as it is meanwhile; `pause` comes first."""
+        self._free.wait()
+        with self._turn:
+            yield
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """For the reading thread: nothing is appended meanwhile."""
+        self._free.clear()  # a lock alone would go to the busier thread again and again
+        try:
+            with self._turn:
+                yield
+        finally:
+            self._free.set()
+
     def append(self, payload: bytes, rows: int, keys: int, at: int) -> None:
-        """Make a record durable.
+        """Make a record durable; only in a `turn`.
 
         Raises:
             SpoolFullError, SpoolWriteError: it is not; nobody may be answered.
         """
         record = pack(payload, rows, keys, at)
-        with self.lock:
-            if self.bytes + len(record) > self.max_bytes:
-                raise SpoolFullError(self.max_bytes)
-            try:
-                self._write(record)
-            except OSError as error:
-                self._abandon()
-                raise SpoolWriteError(error) from error
+        if self.bytes + len(record) > self.max_bytes:
+            raise SpoolFullError(self.max_bytes)
+        try:
+            self._write(record)
+        except OSError as error:
+            self._abandon()
+            raise SpoolWriteError(error) from error
+        with self._counting:
             self._ends[self._newest] += len(record)
             self.bytes += len(record)
             self.rows += rows
@@ -121,7 +140,8 @@ class Spool:
         for number in sorted(self._ends):
             records: list[Record] = []
             rows = 0
-            for record in self._walk(number, self._offset(number)):
+            end = self._ends[number]
+            for record in self._walk(number, self._offset(number), end):
                 rows += record.rows
                 size = record.end - self._offset(number)
                 if records and (rows > READ_ROWS or size > READ_BYTES):
@@ -129,7 +149,7 @@ class Spool:
                 records.append(record)
             if records:
                 return Chunk(number, records)
-            self._skip_rest(number)
+            self._skip_rest(number, end - self._offset(number))
         return Chunk(0, [])
 
     def keyed(self) -> Iterator[bytes]:
@@ -144,13 +164,13 @@ class Spool:
         for record in self._records(until=position):
             rows += record.rows
             forgotten = record.at or forgotten
-        with self.lock:
+        with self._counting:
             self.rows -= rows
             self.oldest_at = forgotten or self.oldest_at
             self.position = position
-            self._delete(number for number in list(self._ends) if number != self._newest)
             if not self.waiting:
                 self.oldest_at = None
+        self._delete([number for number in list(self._ends) if number != self._newest])
 
     def raw(self, segment: int, record: Record) -> bytes:
         """A record's bytes as they are on disk."""
@@ -172,11 +192,10 @@ class Spool:
         sync(directory)
 
     def rest(self) -> None:
-        """Nothing waits: the database takes new rows from now on."""
-        with self.lock:
-            self._close_segment()
-            self._delete(list(self._ends))
-            self.in_use = False
+        """Nothing waits: the database takes new rows from now on. Only in a `pause`."""
+        self._close_segment()
+        self._delete(list(self._ends))
+        self.in_use = False
 
     def close(self) -> None:
         """Let another process have the slot."""
@@ -192,13 +211,12 @@ class Spool:
     def _records(self, until: Position | None = None) -> Iterator[Record]:
         for number in sorted(self._ends):
             if until is None or number <= until.segment:
-                for record in self._walk(number, self._offset(number)):
+                for record in self._walk(number, self._offset(number), self._ends[number]):
                     if until is None or (number, record.end) <= until:
                         yield record
 
-    def _walk(self, number: int, offset: int) -> Iterator[Record]:
-        """The records of a segment from an offset on, read piece by piece."""
-        end = self._ends[number]
+    def _walk(self, number: int, offset: int, end: int) -> Iterator[Record]:
+        """The records of a segment from an offset to an end, read piece by piece."""
         size = READ_BYTES
         with segment_path(self.slot, number).open("rb", buffering=0) as file:
             while offset < end:
@@ -212,11 +230,11 @@ class Spool:
                     return
                 size = READ_BYTES if offset > before else 2 * size
 
-    def _skip_rest(self, number: int) -> None:
+    def _skip_rest(self, number: int, torn: int) -> None:
         """What is no record at a segment's end was never acknowledged."""
-        with self.lock:
-            if torn := self._ends[number] - self._offset(number):
-                log.warning("skipping a torn tail of %d bytes in the spool", torn)
+        if torn:
+            log.warning("skipping a torn tail of %d bytes in the spool", torn)
+            with self._counting:
                 self._ends[number] -= torn
                 self.bytes -= torn
 
@@ -255,7 +273,8 @@ class Spool:
         for number in list(numbers):
             if self._offset(number) >= self._ends[number]:
                 segment_path(self.slot, number).unlink(missing_ok=True)
-                self.bytes -= self._ends.pop(number)
+                with self._counting:
+                    self.bytes -= self._ends.pop(number)
 
 
 def open_spool(directory: Path, max_bytes: int) -> Spool:

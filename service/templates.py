@@ -2,14 +2,21 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 BRIEF = 160
 
 
-def make_templates() -> Environment:
+def find_template(name: str) -> Template:
+    """A template of service/pages."""
+    return _environment().get_template(name)
+
+
+@lru_cache(1)
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "pages"),
         autoescape=True,

@@ -10,9 +10,10 @@ from benchmarks.faults.proxy import Proxy
 from benchmarks.faults.trial import PAUSE_SECONDS, Bench, outage, wait_for
 
 RESETS = 5
+LOCKED_SECONDS = 1.5
 
 
-async def stopped(bench: Bench, server: Postgres, trials: int, seconds: float) -> None:
+async def stopped(bench: Bench, server: Postgres, seconds: float) -> None:
     """The server is stopped without a goodbye, and started again."""
 
     async def stop() -> None:
@@ -21,11 +22,11 @@ async def stopped(bench: Bench, server: Postgres, trials: int, seconds: float) -
     async def start() -> None:
         await asyncio.to_thread(server.start)
 
-    for _ in range(trials):
+    for _ in range(bench.amount):
         await outage(bench, seconds, stop, start)
 
 
-async def swallowed(bench: Bench, proxy: Proxy, trials: int, seconds: float) -> None:
+async def swallowed(bench: Bench, proxy: Proxy, seconds: float) -> None:
     """Nothing comes through any more, and nothing says so."""
 
     async def begin() -> None:
@@ -34,11 +35,11 @@ async def swallowed(bench: Bench, proxy: Proxy, trials: int, seconds: float) -> 
     async def end() -> None:
         proxy.mode = "pass"
 
-    for _ in range(trials):
+    for _ in range(bench.amount):
         await outage(bench, seconds, begin, end)
 
 
-async def refused(bench: Bench, proxy: Proxy, trials: int, seconds: float) -> None:
+async def refused(bench: Bench, proxy: Proxy, seconds: float) -> None:
     """Open connections break, new ones are refused."""
 
     async def begin() -> None:
@@ -48,11 +49,11 @@ async def refused(bench: Bench, proxy: Proxy, trials: int, seconds: float) -> No
     async def end() -> None:
         proxy.mode = "pass"
 
-    for _ in range(trials):
+    for _ in range(bench.amount):
         await outage(bench, seconds, begin, end)
 
 
-async def slow(bench: Bench, proxy: Proxy, trials: int, seconds: float) -> None:
+async def slow(bench: Bench, proxy: Proxy, seconds: float) -> None:
     """Each commit is answered two seconds late."""
 
     async def begin() -> None:
@@ -61,32 +62,32 @@ async def slow(bench: Bench, proxy: Proxy, trials: int, seconds: float) -> None:
     async def end() -> None:
         proxy.delay = 0.0
 
-    for _ in range(trials):
+    for _ in range(bench.amount):
         await outage(bench, seconds, begin, end)
 
 
-async def ambiguous(bench: Bench, service: Service, proxy: Proxy, trials: int) -> None:
+async def ambiguous(bench: Bench, service: Service, proxy: Proxy) -> None:
     """Commits succeed, and the connection breaks before the client learns of it.
 
     It happens to the ledger's groups and to the replay of the spool. After some the service is
     restarted: it trusts a database less and less that fails again and again.
     """
-    while bench.figures.trials < trials:
-        part = min(RESETS, trials - bench.figures.trials)
+    while bench.figures.trials < bench.amount:
+        part = min(RESETS, bench.amount - bench.figures.trials)
         proxy.every = 1 + bench.figures.trials // RESETS % 3
         async with bench.load(pause=PAUSE_SECONDS) as progress:
             proxy.cuts = part
             await wait_for(lambda: proxy.cuts == 0, "too few commits went through the proxy")
             await bench.note_recovery(progress, time.monotonic())
-        bench.figures.trials += part
+        bench.count(part)
         await asyncio.to_thread(service.terminate)
         service.start()
         await asyncio.to_thread(service.wait_until_ready)
 
 
-async def locked(bench: Bench, trials: int, seconds: float) -> None:
+async def locked(bench: Bench, seconds: float) -> None:
     """Another process holds SQLite's write lock."""
-    for _ in range(trials):
+    for _ in range(bench.amount):
         holder = connect_exclusively(bench)
 
         async def begin(holder: sqlite3.Connection = holder) -> None:
@@ -99,10 +100,10 @@ async def locked(bench: Bench, trials: int, seconds: float) -> None:
         holder.close()
 
 
-async def killed_while_locked(bench: Bench, service: Service, trials: int) -> None:
+async def killed_while_locked(bench: Bench, service: Service) -> None:
     """kill -9 while the database is locked, so that only the spool keeps what is answered."""
     holder = connect_exclusively(bench)
-    for _ in range(trials):
+    for _ in range(bench.amount):
         async with bench.load(pause=PAUSE_SECONDS) as progress:
             await wait_for(lambda: progress.answers > 20, "the service does not answer")
             await asyncio.to_thread(holder.execute, "BEGIN EXCLUSIVE")
@@ -119,7 +120,26 @@ async def killed_while_locked(bench: Bench, service: Service, trials: int) -> No
             since = time.monotonic()
             await bench.wait_until_drained()
             bench.figures.drains.append(time.monotonic() - since)
-        bench.figures.trials += 1
+        bench.count()
+    holder.close()
+
+
+async def locked_after_kill(bench: Bench, service: Service) -> None:
+    """The new process finds the database locked: it must know the keys that the old one answered.
+
+    The requests that are repeated after the load meet the lock, which ends a while later.
+    """
+    holder = connect_exclusively(bench)
+    for _ in range(bench.amount):
+        async with bench.load(pause=PAUSE_SECONDS) as progress:
+            await wait_for(lambda: progress.answers > 200, "the service does not answer")
+            await asyncio.to_thread(service.kill)
+            since = time.monotonic()
+            holder.execute("BEGIN EXCLUSIVE")
+            await asyncio.to_thread(service.start)
+            await bench.note_recovery(progress, since)
+            asyncio.get_running_loop().call_later(LOCKED_SECONDS, holder.execute, "ROLLBACK")
+        bench.count()
     holder.close()
 
 

@@ -27,9 +27,9 @@ def small_disk(directory: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(directory)], check=True)
 
 
-async def full(bench: Bench, disk: Path, trials: int, seconds: float) -> None:
+async def full(bench: Bench, seconds: float) -> None:
     """Fill what is left of the disk, to the last byte; then make room."""
-    filler = disk / "filler"
+    filler = Path(bench.place.engine.url.database or "").with_name("filler")
 
     async def begin() -> None:
         await asyncio.to_thread(_fill, filler)
@@ -37,7 +37,7 @@ async def full(bench: Bench, disk: Path, trials: int, seconds: float) -> None:
     async def end() -> None:
         filler.unlink()
 
-    for _ in range(trials):
+    for _ in range(bench.amount):
         await outage(bench, seconds, begin, end)
 
 

@@ -12,13 +12,13 @@ from contracts.registry import promote, roll_back
 PART = 20  # swaps between two comparisons
 
 
-async def swapped(bench: Bench, trials: int) -> None:
+async def swapped(bench: Bench) -> None:
     """Promote and roll back in turns through the registry, as another process does."""
-    while bench.figures.trials < trials:
+    while bench.figures.trials < bench.amount:
         async with bench.load() as progress:
-            for _ in range(min(PART, trials - bench.figures.trials)):
+            for _ in range(min(PART, bench.amount - bench.figures.trials)):
                 await _swap(bench, progress, bench.figures.trials % 2 == 0)
-                bench.figures.trials += 1
+                bench.count()
             await asyncio.sleep(0.1)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from service.parts import PartsDep, page_response
+from service.parts import page_response
 
 router = APIRouter()
 
@@ -27,11 +27,10 @@ class Operation:
 
 
 @router.get("/docs", include_in_schema=False)
-def get_docs(request: Request, parts: PartsDep) -> Response:
+def get_docs(request: Request) -> Response:
     document = request.app.openapi()
     row = document["components"]["schemas"]["Row"]
     return page_response(
-        parts,
         "docs.html",
         version=document["info"]["version"],
         features=row.get("properties", {}),

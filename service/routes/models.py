@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from sqlalchemy import Connection
 
 from contracts.registry import champion, promote, roll_back
+from contracts.traffic import current_traffic
 from service.caller import CallerDep
 from service.parts import Parts, PartsDep, json_response
 from service.queries import list_models
+from service.routes.traffic import describe_arms, describe_rule
 
 router = APIRouter()
 _Text = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
@@ -24,10 +26,17 @@ class Reason(BaseModel):
     reason: _Text = "asked for over HTTP"
 
 
-@router.get("/models", summary="Registered versions, newest first")
+@router.get("/models", summary="Registered versions, newest first, and how traffic is divided")
 def get_models(parts: PartsDep) -> Response:
     with parts.engine.connect() as connection:
-        return json_response(list_models(connection))
+        traffic = current_traffic(connection)
+        return json_response(
+            {
+                **list_models(connection),
+                "traffic": describe_rule(traffic),
+                "arms": describe_arms(connection, parts, traffic),
+            }
+        )
 
 
 @router.post(

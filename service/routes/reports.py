@@ -36,7 +36,7 @@ class ReportFile:
 @router.get("/", include_in_schema=False)
 def get_home(parts: PartsDep) -> Response:
     serving = parts.watcher.serving
-    return page_response(parts, "home.html", version=serving.version if serving else None)
+    return page_response("home.html", version=serving.version if serving else None)
 
 
 @router.get("/reports", summary="Page of checks, retrains and reports", response_class=HTMLResponse)
@@ -45,9 +45,7 @@ def get_reports(parts: PartsDep) -> Response:
     with parts.engine.connect() as connection:
         checks, retrains = list_checks(connection), list_retrains(connection)
     names = {file.name for file in files}
-    return page_response(
-        parts, "reports.html", files=files, names=names, checks=checks, retrains=retrains
-    )
+    return page_response("reports.html", files=files, names=names, checks=checks, retrains=retrains)
 
 
 @router.get(

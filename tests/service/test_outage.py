@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from service.metrics import Metrics
 from service.spool import open_spool
 from service.store import LedgerUnavailableError
 from tests.bundles import EXAMPLE
-from tests.service.servers import wait_for
+from tests.service.servers import Load, serving, wait_for
 from tests.service.test_health import metric
 
 BODY = {"features": EXAMPLE}
@@ -77,6 +78,29 @@ def test_health_and_metrics_follow_the_rows(client: TestClient, engine: Engine) 
     assert metric(client, "perennial_ledger_rows_replayed_total") == 50
     assert metric(client, "perennial_ledger_unbalanced_rows") == 0
     assert metric(client, "perennial_ledger_spooling") == 0
+
+
+def test_under_load_it_goes_back_to_the_database(
+    settings: Settings, champion: str, engine: Engine
+) -> None:
+    with serving(settings) as port:
+        load = Load(port, BODY, threads=8)
+        wait_for(lambda: len(load.ids) > 20)
+        with write_transaction(engine):  # another process holds the lock
+            wait_for(lambda: state_at(port)["mode"] == "spooling")
+            before = len(load.ids)
+            wait_for(lambda: len(load.ids) > before + 20)
+        wait_for(lambda: state_at(port)["mode"] == "direct")
+        load.stop()
+        assert state_at(port)["balanced"]
+    assert set(load.statuses) == {200}
+    assert load.ids.keys() <= set(logged_ids(engine))
+
+
+def state_at(port: int) -> dict:
+    url = f"http://127.0.0.1:{port}/health/ready"
+    with urllib.request.urlopen(url) as response:
+        return json.load(response)["ledger"]
 
 
 def test_a_restart_replays_what_waits(settings: Settings, champion: str, engine: Engine) -> None:

@@ -1,6 +1,7 @@
 """Several workers on PostgreSQL, as `python -m service` starts them."""
 
 import http.client
+import itertools
 import os
 import random
 import re
@@ -10,15 +11,20 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, Row, select
 
-from contracts.database import make_engine
+from contracts.audit import verify
+from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
 from contracts.registry import register
 from contracts.settings import Settings
-from contracts.tables import predictions
+from contracts.tables import predictions, stage_changes
+from contracts.traffic import Rule, arm_of
+from contracts.traffic_rules import change_traffic, check_traffic
 from tests.bundles import EXAMPLE
 from tests.conftest import NOW, MadeBundle, make_champion
 from tests.postgresql import temporary_postgresql
@@ -138,6 +144,66 @@ def test_all_workers_follow_a_promotion_within_a_second(
             connection.close()
             assert answer["model_version"] == bundle_b.version
         assert "perennial_workers 2.0" in get(port, "/metrics")
+
+
+@pytest.mark.slow
+def test_all_workers_follow_a_rule_within_a_second_and_route_alike(
+    many: tuple[Settings, Engine], bundle_a: MadeBundle, bundle_b: MadeBundle, tmp_path: Path
+) -> None:
+    settings, engine = many
+    make_champion(engine, bundle_a.version)
+    rule = Rule("ab", bundle_b.version, 0.5, "temp")
+    temperatures = [20 + number / 2 for number in range(20)]
+    keys = [f"{temperature}" for temperature in temperatures]
+    expected = {
+        t: (bundle_a, bundle_b)[arm_of(rule, key) == "other"].version
+        for t, key in zip(temperatures, keys, strict=True)
+    }
+    with service_process(settings, tmp_path / "log") as (_process, port):
+        with engine.connect() as connection:
+            checked = check_traffic(connection, settings.bundles_dir, rule)
+        with write_transaction(engine) as connection:
+            change_traffic(connection, checked, actor="a test", reason="to try", now=NOW)
+        time.sleep(1.0)
+        for _ in range(8):  # connections, which the workers share
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+            for temperature in temperatures:
+                body = {"features": EXAMPLE | {"temp": temperature}}
+                status, answer = post(connection, "/predict", body)
+                assert (status, answer["model_version"]) == (200, expected[temperature])
+            connection.close()
+    assert set(expected.values()) == {bundle_a.version, bundle_b.version}
+
+
+@pytest.mark.slow
+def test_promotions_at_the_same_time_leave_one_history(
+    many: tuple[Settings, Engine], bundle_a: MadeBundle, bundle_b: MadeBundle
+) -> None:
+    _settings, engine = many
+    before = len(history(engine))
+
+    def change(number: int) -> None:
+        bundle = (bundle_a, bundle_b)[number % 2]
+        for _ in range(10):
+            make_champion(engine, bundle.version)
+
+    threads = [Thread(target=change, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    changes = history(engine)
+    assert len(changes) > before
+    for earlier, later in itertools.pairwise(changes):
+        assert later.previous_version == earlier.version != later.version
+    with engine.connect() as connection:
+        assert verify(connection) == []
+
+
+def history(engine: Engine) -> list[Row[Any]]:
+    with engine.connect() as connection:
+        query = select(stage_changes).order_by(stage_changes.c.change_id)
+        return list(connection.execute(query))
 
 
 @pytest.mark.slow
