@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats run test test-slow check format replay bench-serve soak fuzz bench-score bench-large lock clean
+.PHONY: help setup setup-formats run test test-slow check format replay bench-serve soak fuzz bench-score bench-large faults lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,6 +67,9 @@ bench-score: setup ## batch scoring against plain pandas and scikit-learn of the
 
 bench-large: setup ## memory and time of each stage on 5 million rows
 	$(BIN)/python -m benchmarks.large_table
+
+faults: setup ## kill, cut off, lock, fill and damage what the ledger needs; ONLY=name for one fault
+	$(BIN)/python -m benchmarks.faults $(if $(ONLY),--only $(ONLY))
 
 lock: setup ## compile requirements/*.in into hashed locks
 	$(LOCK) requirements/dev.in -o requirements/dev.txt

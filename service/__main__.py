@@ -74,7 +74,11 @@ def tune_garbage_collection() -> None:
 
 
 def main() -> None:
-    argparse.ArgumentParser(prog="python -m service", description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(prog="python -m service", description=__doc__)
+    parser.add_argument(
+        "serve", nargs="?", choices=["serve"], help="what SageMaker starts with; changes nothing"
+    )
+    parser.parse_args()
     tune_allocator()
     settings = _read_settings()
     journal = make_journal(sys.stderr.fileno())

@@ -76,3 +76,18 @@ def test_sagemaker_says_the_port_and_a_notebook_opens_nothing() -> None:
 def test_access_is_left_to_a_platform_only_on_one() -> None:
     with pytest.raises(ValidationError, match="neither runs this"):
         Settings(_env_file=None, access="platform")
+
+
+def test_a_platform_may_predict_without_a_key_and_nothing_else(
+    settings: Settings, champion: str
+) -> None:
+    hosted = settings.model_copy(update={"access": "platform", "predict_route": PREDICT})
+    body = {"instances": [EXAMPLE]}
+    with TestClient(create_app(hosted)) as client:
+        for path in (PREDICT, "/invocations", "/predict"):
+            assert client.post(path, json=body).status_code == 200
+        assert client.get("/ping").status_code == 200
+        for path in ("/models", "/metrics", "/openapi.json", "/predictions/1"):
+            assert client.get(path).status_code == 401
+        for path in ("/outcomes", "/models/rollback"):
+            assert client.post(path, json={}).status_code == 401
