@@ -35,7 +35,10 @@ def make_engine(url: str, *, busy_seconds: float = BUSY_SECONDS, pre_ping: bool 
     backend = parsed.get_backend_name()
     if backend == "postgresql":
         limited = {"connect_timeout": CONNECT_SECONDS, **parsed.query}
-        return create_engine(url, pool_pre_ping=pre_ping, connect_args=limited)
+        # No hstore here, so no question about it at every connection.
+        return create_engine(
+            url, pool_pre_ping=pre_ping, connect_args=limited, use_native_hstore=False
+        )
     if backend != "sqlite":
         raise DatabaseUrlError(f"PERENNIAL_DATABASE_URL: {backend} is not sqlite or postgresql")
     if not parsed.database or parsed.database == ":memory:":

@@ -3,24 +3,22 @@
 `python -m contracts.registry --help` does the same from a terminal.
 """
 
-import argparse
-import getpass
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select
+from sqlalchemy import Connection, Engine, Row, func, insert, select
 
 from contracts.audit import record
-from contracts.bundle import Bundle, BundleError, copy_bundle, load_bundle
-from contracts.database import DatabaseUrlError, make_engine, write_transaction
-from contracts.migrate import DatabaseOutOfDateError, require_current
-from contracts.settings import Settings
+from contracts.bundle import Bundle, copy_bundle, load_bundle
+from contracts.database import write_transaction
 from contracts.tables import model_versions, stage_changes
+from contracts.traffic import Rule, append_rule, current_traffic
+
+_LOCK = 7_236_101  # names PostgreSQL's advisory lock of every change here
 
 
 class UnknownVersionError(LookupError):
@@ -83,11 +81,13 @@ def promote(
 ) -> None:
     """Make a registered version champion; already champion = no change.
 
+    A rule for traffic ends: it was made for, and is judged against, the champion of its day.
+
     Raises:
         UnknownVersionError: it is not registered.
     """
-    if _find(connection, version) is None:
-        raise UnknownVersionError(version)
+    take_turns(connection)
+    require_version(connection, version)
     current = champion(connection)
     previous = current.version if current else None
     if previous != version:
@@ -96,7 +96,7 @@ def promote(
 
 
 def roll_back(connection: Connection, *, actor: str, reason: str, now: datetime) -> str:
-    """Return to the champion before the current one's promotion; twice goes two back.
+    """Return to the champion before the current one; twice goes two back. Ends a rule, too.
 
     Returns:
         The version that answers from now on.
@@ -104,23 +104,48 @@ def roll_back(connection: Connection, *, actor: str, reason: str, now: datetime)
     Raises:
         NothingToRollBackError: the champion has no predecessor.
     """
-    current = champion(connection)
-    previous = None if current is None else _predecessor(connection, current.version)
-    if current is None or previous is None:
+    take_turns(connection)
+    reigns = champions(connection)
+    if len(reigns) < 2:
         raise NothingToRollBackError
-    _change(connection, "rollback", previous, current.version, actor, reason, now)
-    _audit(connection, "rollback", previous, current.version, actor, reason, now)
+    current, previous = reigns[:2]
+    _change(connection, "rollback", previous, current, actor, reason, now)
+    _audit(connection, "rollback", previous, current, actor, reason, now)
     return previous
 
 
-def _predecessor(connection: Connection, version: str) -> str | None:
-    promotion = (
-        select(stage_changes.c.previous_version)
-        .where(stage_changes.c.version == version, stage_changes.c.action == "promote")
-        .order_by(stage_changes.c.change_id.desc())
-        .limit(1)
-    )
-    return connection.execute(promotion).scalar_one_or_none()
+def champions(connection: Connection) -> list[str]:
+    """The champion and those before it, newest first; whoever was rolled back is not among them.
+
+    A promotion puts a version on top, a rollback takes the top away: after A, B, A two rollbacks
+    lead to B and to A.
+    """
+    query = select(stage_changes.c.action, stage_changes.c.version)
+    reigns: list[str] = []
+    for action, version in connection.execute(query.order_by(stage_changes.c.change_id)):
+        if action == "promote":
+            reigns.append(version)
+            continue
+        reigns.pop()
+        if reigns[-1:] != [version]:  # written by a release that remembered one step only
+            reigns.append(version)
+    return reigns[::-1]
+
+
+def take_turns(connection: Connection) -> None:
+    """Wait for other changes to be committed; on SQLite the write transaction has seen to it."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+
+
+def require_version(connection: Connection, version: str) -> None:
+    """Do nothing if a version is registered.
+
+    Raises:
+        UnknownVersionError: it is not.
+    """
+    if _find(connection, version) is None:
+        raise UnknownVersionError(version)
 
 
 def _find(connection: Connection, version: str) -> Row[Any] | None:
@@ -151,6 +176,10 @@ def _change(
     row = {"action": action, "version": version, "previous_version": previous,
            "actor": actor, "reason": reason, "changed_at": now}  # fmt: skip
     connection.execute(insert(stage_changes).values(row))
+    traffic = current_traffic(connection)
+    if traffic is not None and traffic.rule.mode != "champion":
+        why = f"{action} of {version}"
+        append_rule(connection, Rule(), actor=actor, reason=why, now=now)
 
 
 def _audit(
@@ -166,58 +195,7 @@ def _audit(
     record(connection, actor=actor, action=action, subject=version, detail=detail, now=now)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m contracts.registry", description=__doc__)
-    actions = parser.add_subparsers(dest="action", required=True)
-    actions.add_parser("list", help="versions, newest first; * marks the champion")
-    add = actions.add_parser("register", help="verify a bundle and record it")
-    add.add_argument("bundle", type=Path, nargs="?", default=Path("build/bundle"))
-    move = actions.add_parser("promote", help="make a version champion")
-    move.add_argument("version")
-    back = actions.add_parser("rollback", help="return to the previous champion")
-    for changing in (move, back):
-        changing.add_argument("--reason", default="by hand")
-    return parser
-
-
-def _print_versions(engine: Engine) -> None:
-    with engine.connect() as connection:
-        current = champion(connection)
-        for row in versions(connection):
-            mark = "*" if current and row.version == current.version else " "
-            sys.stdout.write(
-                f"{mark} {row.version}  registered {row.registered_at:%Y-%m-%d %H:%M}  "
-                f"learned {row.trained_from:%Y-%m-%d} to {row.trained_until:%Y-%m-%d}\n"
-            )
-
-
-def _run(arguments: argparse.Namespace, engine: Engine, settings: Settings, now: datetime) -> str:
-    actor = getpass.getuser()
-    if arguments.action == "register":
-        made = {"made_at": now.isoformat(), "by": actor}
-        return register(engine, settings.bundles_dir, arguments.bundle, now, made)
-    with write_transaction(engine) as connection:
-        if arguments.action == "promote":
-            reason = arguments.reason
-            promote(connection, arguments.version, actor=actor, reason=reason, now=now)
-            return str(arguments.version)
-        return roll_back(connection, actor=actor, reason=arguments.reason, now=now)
-
-
-def main() -> None:
-    arguments = _parser().parse_args()
-    settings = Settings()
-    try:
-        engine = make_engine(settings.database_url)
-        require_current(engine)
-        if arguments.action == "list":
-            _print_versions(engine)
-        else:
-            version = _run(arguments, engine, settings, datetime.now(UTC))
-            sys.stdout.write(f"{version}\n")
-    except (BundleError, DatabaseOutOfDateError, DatabaseUrlError, LookupError) as error:
-        sys.exit(f"{arguments.action} refused: {error}")
-
-
 if __name__ == "__main__":
+    from contracts.registry_command import main
+
     main()

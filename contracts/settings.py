@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address that the service listens on")
     port: int = Field(8000, ge=0, le=65535, description="port of the service; 0 = any free one")
     champion_poll_seconds: float = Field(
-        0.5, gt=0, description="how often the service asks who is champion"
+        0.25, gt=0, description="how often the service asks who is champion"
     )
     max_body_bytes: int = Field(10_000_000, gt=0, description="larger request bodies get 413")
     max_rows: int = Field(10_000, gt=0, description="more rows in one request get 422")

@@ -2,7 +2,7 @@
 
 import argparse
 import gc
-import logging.config
+import logging
 import os
 import socket
 import sys
@@ -20,40 +20,33 @@ from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.settings import Settings
 from service.access import AccessSettingsError, check_settings
 from service.app import create_app
+from service.journal import Journal
 from service.key_store import valid_keys
+from service.limits import LimitsUrlError, check_limits_url
+from service.log_lines import log_to, make_journal
 from service.oidc import OidcSettingsError, make_tokens
 from service.otel import TracingMissingError, traces_wanted
+from service.protocol import make_protocol
 from service.shared_metrics import SlotTakenError, clear_slots
+from service.slots import SpoolUnusableError
 from service.sole_writer import SecondServiceError, hold_database
+from service.spool import open_spool
 from service.workers import PortTakenError, WorkerFailedError, listen, supervise
-
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-            "datefmt": "%Y-%m-%dT%H:%M:%S%z",
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {"alembic": {"level": "WARNING"}},
-    "root": {"level": "INFO", "handlers": ["stderr"]},
-}
 
 REFUSALS = (
     AccessSettingsError,
     DatabaseOutOfDateError,
     DatabaseUrlError,
+    LimitsUrlError,
     OidcSettingsError,
     SecondServiceError,
+    SpoolUnusableError,
 )
 log = logging.getLogger("service")
 
 
 UVICORN: dict[str, Any] = {
     "loop": "uvloop",
-    "http": "httptools",
     "ws": "none",
     "lifespan": "on",
     "access_log": False,
@@ -77,23 +70,28 @@ def main() -> None:
     )
     parser.parse_args()
     settings = _read_settings()
-    logging.config.dictConfig(LOGGING)
+    journal = make_journal(sys.stderr.fileno())
+    log_to(journal)
     _check_start(settings)
     _check_tracing()
     if settings.workers == 1:
-        app = create_app(settings, on_started=tune_garbage_collection)
-        uvicorn.run(app, host=settings.host, port=settings.port, **UVICORN)
+        app = create_app(settings, on_started=tune_garbage_collection, journal=journal)
+        uvicorn.run(app, host=settings.host, port=settings.port, **_uvicorn(settings))
         return
     try:
         clear_slots(settings.metrics_dir)
         sockets = listen(settings.host, settings.port, settings.workers)
-        supervise(partial(_serve, settings), sockets)
+        supervise(partial(_serve, settings, journal), sockets)
     except (OSError, PortTakenError, SlotTakenError, WorkerFailedError) as error:
         sys.exit(f"cannot start: {error}")
 
 
 def _serve(
-    settings: Settings, slot: int, shared: socket.socket, on_started: Callable[[], None]
+    settings: Settings,
+    journal: Journal,
+    slot: int,
+    shared: socket.socket,
+    on_started: Callable[[], None],
 ) -> None:
     """One of several workers."""
 
@@ -101,8 +99,12 @@ def _serve(
         tune_garbage_collection()
         on_started()
 
-    app = create_app(settings, on_started=started, slot=slot)
-    uvicorn.Server(uvicorn.Config(app, **UVICORN)).run([shared])
+    app = create_app(settings, on_started=started, journal=journal, slot=slot)
+    uvicorn.Server(uvicorn.Config(app, **_uvicorn(settings))).run([shared])
+
+
+def _uvicorn(settings: Settings) -> dict[str, Any]:
+    return {**UVICORN, "http": make_protocol(settings)}
 
 
 def _read_settings() -> Settings:
@@ -127,6 +129,8 @@ def _check_start(settings: Settings) -> None:
             keys = len(valid_keys(connection, datetime.now(UTC)))
         engine.dispose()
         make_tokens(settings)
+        open_spool(settings.spool_dir, settings.spool_max_bytes).close()
+        check_limits_url(settings.limits_url)
         if warning := check_settings(settings, keys):
             log.warning(warning)
     except REFUSALS as error:

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from hmac import compare_digest
+from typing import TYPE_CHECKING
 
 from starlette.types import Scope as Request
 
@@ -16,8 +17,11 @@ from service.credentials import credential
 from service.hosts import ANY_HOST, check_host, check_shape, host_pattern, is_loopback
 from service.key_ring import Entry, KeyRing
 from service.key_store import digest_of
-from service.oidc import BadTokenError, Tokens, looks_like_token
+from service.oidc import BadTokenError, looks_like_token
 from service.refusals import Refusals, RefusedError
+
+if TYPE_CHECKING:
+    from service.tokens import Tokens
 
 OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/ping", "/v2/health/live",
                         "/v2/health/ready"})  # fmt: skip
@@ -107,7 +111,7 @@ class Access:
         settings: Settings,
         keys: KeyRing,
         refusals: Refusals,
-        tokens: Tokens | None = None,
+        tokens: "Tokens | None" = None,
         seconds: Callable[[], float] = time.time,
     ) -> None:
         _refuse_open_to_strangers(settings)
@@ -117,6 +121,11 @@ class Access:
         self._refusals = refusals
         self._tokens = tokens
         self._seconds = seconds
+
+    @property
+    def keys_age_seconds(self) -> float:
+        """Since the keys were last read."""
+        return self._keys.age_seconds
 
     @property
     def problem(self) -> str | None:

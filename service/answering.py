@@ -5,12 +5,17 @@ import hashlib
 from datetime import datetime
 from typing import NamedTuple
 
+from uuid_utils import uuid7
+
 from service.answers import Answer
 from service.caller import Caller
-from service.champion import ChampionWatcher, Serving
+from service.champion import ChampionWatcher
 from service.decoder import Decoded
 from service.idempotency import Claim
 from service.ledger import Ledger
+from service.limits import Limits
+from service.routing import Lineup, drawn, reread
+from service.shadow import Shadow
 
 # Decoding more than this would hold up every other request, so it goes to a thread.
 SMALL_BODY = 50_000
@@ -36,30 +41,35 @@ class Question(NamedTuple):
 
 
 class Answering:
-    """Decodes, routes to a version, and asks the ledger."""
+    """Decodes, routes to a version, spends the caller's limits, and asks the ledger."""
 
-    def __init__(self, watcher: ChampionWatcher, ledger: Ledger) -> None:
+    def __init__(
+        self, watcher: ChampionWatcher, ledger: Ledger, limits: Limits, shadow: Shadow
+    ) -> None:
         self._watcher = watcher
         self._ledger = ledger
+        self._limits = limits
+        self._shadow = shadow
 
     async def answer(self, body: bytes, question: Question) -> Answer:
         """Answer the body of POST /predict.
 
         Raises:
             NoChampionError, InvalidRequestError, NotFiniteError, QueueFullError, KeyReusedError,
-            KeyInProgressError, LedgerUnavailableError: see service/errors.py.
+            KeyInProgressError, LimitReachedError, LedgerUnavailableError: see service/errors.py.
         """
         claim = None
         if question.idempotency_key is not None:
             claim = _claim(question, hashlib.sha256(body).hexdigest())
             if (first := self._ledger.recall(claim)) is not None:
                 return first
-        serving = self._watcher.require()
+        lineup = self._watcher.require_lineup()
+        decoder = lineup.champion.decoder
         if len(body) <= SMALL_BODY:
-            decoded = serving.decoder.decode(body)
+            decoded = decoder.decode(body)
         else:
-            decoded = await asyncio.to_thread(serving.decoder.decode, body)
-        return await self._ask(serving, decoded, claim)
+            decoded = await asyncio.to_thread(decoder.decode, body)
+        return await self._ask(lineup, decoded, question.caller, claim)
 
     async def answer_rows(
         self,
@@ -82,17 +92,49 @@ class Answering:
             claim = _claim(question, digest)
             if (first := self._ledger.recall(claim)) is not None:
                 return first
-        serving = self._watcher.require()
-        if question.version not in (None, serving.version):
-            raise VersionNotServedError(str(question.version), serving.version)
+        lineup = _lineup_for(question.version, self._watcher.require_lineup())
+        decoder = lineup.champion.decoder
         if len(rows) <= SMALL_ROWS:
-            decoded = serving.decoder.decode_rows(rows, event_time)
+            decoded = decoder.decode_rows(rows, event_time)
         else:
-            decoded = await asyncio.to_thread(serving.decoder.decode_rows, rows, event_time)
-        return await self._ask(serving, decoded, claim)
+            decoded = await asyncio.to_thread(decoder.decode_rows, rows, event_time)
+        return await self._ask(lineup, decoded, question.caller, claim)
 
-    async def _ask(self, serving: Serving, decoded: Decoded, claim: Claim | None) -> Answer:
-        return await self._ledger.predict(serving.predictor, decoded, claim)
+    async def _ask(
+        self, lineup: Lineup, decoded: Decoded, caller: Caller, claim: Claim | None
+    ) -> Answer:
+        if caller.rate is not None or caller.quota is not None:
+            await self._limits.spend(caller, len(decoded.features))
+        if lineup.rule is not None:
+            return await self._ask_by_rule(lineup, decoded, claim)
+        return await self._ledger.predict(lineup.champion.predictor, decoded, claim)
+
+    async def _ask_by_rule(self, lineup: Lineup, decoded: Decoded, claim: Claim | None) -> Answer:
+        decoded = decoded.with_first_id(str(uuid7()))
+        other = drawn(lineup, decoded)
+        if other is None or lineup.is_shadowed:
+            answer = await self._ledger.predict(lineup.champion.predictor, decoded, claim)
+            if other is not None:
+                self._shadow.offer(other, lineup.alike, decoded, answer.prediction_id)
+            return answer
+        if not lineup.alike:
+            decoded = await asyncio.to_thread(reread, decoded, other.decoder)
+        return await self._ledger.predict(other.predictor, decoded, claim)
+
+
+def _lineup_for(version: str | None, lineup: Lineup) -> Lineup:
+    """The line-up, or the version alone that a question names.
+
+    Raises:
+        VersionNotServedError: it does not answer.
+    """
+    if version is None:
+        return lineup
+    serving = None if lineup.is_shadowed else lineup.other
+    for one in (lineup.champion, serving):
+        if one is not None and one.version == version:
+            return Lineup(one)
+    raise VersionNotServedError(version, lineup.champion.version)
 
 
 def _claim(question: Question, digest: str) -> Claim:

@@ -42,7 +42,8 @@ def answer_group(predictor: Predictor, group: Sequence[Job]) -> list[Job]:
         if isinstance(reading, NotFiniteError):
             job.answer = reading
             continue
-        job.reading, job.answer = reading, _answer(reading, predictor.version)
+        job.reading = reading
+        job.answer = _answer(reading, predictor.version, job.payload.first_id)
         answered.append(job)
     return answered
 
@@ -76,12 +77,15 @@ def decode_answer(kept: str) -> Answer:
     return Answer(**_decode(kept))
 
 
-def _answer(reading: Reading, version: str) -> Answer:
+def _answer(reading: Reading, version: str, first_id: str | None) -> Answer:
+    ids = [str(uuid7()) for _ in reading.prediction]
+    if first_id is not None:
+        ids[0] = first_id
     return Answer(
         prediction=reading.prediction,
         probability=reading.probability,
         interval=reading.interval,
-        prediction_id=[str(uuid7()) for _ in reading.prediction],
+        prediction_id=ids,
         model_version=version,
     )
 

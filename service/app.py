@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,13 +22,16 @@ from contracts.migrate import require_current
 from contracts.settings import Settings
 from service.access import Access
 from service.answering import Answering
-from service.champion import ChampionWatcher, Serving, load_serving
+from service.champion import ChampionWatcher
 from service.decoder import InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
 from service.explain import Explainer
 from service.front import Front
+from service.headers import request_ids
+from service.journal import Journal
 from service.key_ring import KeyRing
 from service.ledger import Ledger
+from service.limits import make_limits
 from service.metrics import Metrics
 from service.oidc import make_tokens
 from service.openapi import describe_api
@@ -39,10 +43,13 @@ from service.protocols.describe import describe_adapters
 from service.quality import Quality
 from service.refusals import Refusals
 from service.routes import health, models, outcomes, predictions, reports
+from service.serving import Serving, load_serving
+from service.shadow import Shadow
 from service.shared_metrics import SharedMetrics
 from service.sole_writer import hold_database
 from service.state import State
 from service.targets import targets_in
+from service.traffic_state import TrafficState
 
 
 def utc_now() -> datetime:
@@ -55,6 +62,7 @@ def create_app(
     engine: Engine | None = None,
     clock: Callable[[], datetime] = utc_now,
     on_started: Callable[[], None] | None = None,
+    journal: Journal | None = None,
     slot: int | None = None,
 ) -> ASGIApp:
     """Build the ASGI app; it touches database and bundles when its lifespan starts.
@@ -62,9 +70,11 @@ def create_app(
     Args:
         engine: instead of the one that the settings name.
         on_started: called once everything that start-up makes is in memory.
+        journal: where request lines go, if the settings want them; None = nowhere.
         slot: of this worker, where there are several.
     """
-    parts = _make_parts(settings, engine or make_engine(settings.database_url), clock, slot)
+    engine = engine or make_engine(settings.database_url)
+    parts = _make_parts(settings, engine, clock, journal, slot)
     app = FastAPI(
         title="Perennial",
         generate_unique_id_function=_operation_id,
@@ -79,10 +89,18 @@ def create_app(
         app.add_exception_handler(known, _answer_known)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.openapi = _openapi_of(app, parts)  # type: ignore[method-assign]  # FastAPI's documented way
-    front = Front(app, parts.answering, parts.access, parts.metrics, settings)
+    front = Front(
+        app,
+        parts.answering,
+        parts.access,
+        parts.metrics,
+        settings,
+        request_ids(secrets.token_hex(4)),
+        journal if settings.access_log else None,
+    )
     paths = vertex.platform_paths(settings)
-    outer = vertex.answer_also_at(front, paths) if paths else front
-    return outer if parts.tracing is None else parts.tracing.app(outer)
+    whole = vertex.answer_also_at(front, paths) if paths else front
+    return whole if parts.tracing is None else parts.tracing.app(whole)
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -90,7 +108,11 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def _make_parts(
-    settings: Settings, engine: Engine, clock: Callable[[], datetime], slot: int | None
+    settings: Settings,
+    engine: Engine,
+    clock: Callable[[], datetime],
+    journal: Journal | None,
+    slot: int | None,
 ) -> Parts:
     metrics = Metrics()
     tracing = find_tracing(os.environ)
@@ -102,17 +124,25 @@ def _make_parts(
     watcher = ChampionWatcher(engine, metrics, load, settings.champion_poll_seconds)
     make_ledger = Ledger if tracing is None else tracing.ledger
     ledger = make_ledger(engine, metrics, clock, settings)
+    limits = make_limits(settings, engine, metrics.errors.labels("limits").inc)
+    if journal is not None:
+        journal.on_drop = metrics.log_lines_dropped.inc
+    shadow = Shadow(ledger.run, metrics, clock)
+    metrics.registry.register(TrafficState(watcher))
     refusals = Refusals(ledger.run, clock)
     access = Access(settings, KeyRing(engine, clock), refusals, make_tokens(settings))
-    metrics.registry.register(State(watcher, time.monotonic))
+    metrics.registry.register(State(watcher, access, time.monotonic))
     return Parts(
         settings=settings,
         engine=engine,
         metrics=metrics,
         ledger=ledger,
         watcher=watcher,
-        answering=Answering(watcher, ledger),
+        answering=Answering(watcher, ledger, limits, shadow),
+        shadow=shadow,
         access=access,
+        limits=limits,
+        journal=journal,
         clock=clock,
         explainer=Explainer(settings.bundles_dir),
         shared=_share(metrics, settings, slot),
@@ -146,7 +176,10 @@ async def _lifespan(
         await asyncio.to_thread(parts.watcher.start)
         await asyncio.to_thread(parts.access.start)
         parts.ledger.start()
-        watching = [part for part in (parts.tracing, parts.shared, parts.quality) if part]
+        parts.shadow.start()
+        watching = [
+            part for part in (parts.journal, parts.tracing, parts.shared, parts.quality) if part
+        ]
         for part in watching:
             part.start()
         if on_started is not None:
@@ -154,8 +187,10 @@ async def _lifespan(
         yield
         await asyncio.to_thread(parts.explainer.stop)
         await asyncio.to_thread(parts.watcher.stop)
+        await asyncio.to_thread(parts.shadow.stop)
         await parts.access.stop()
         await parts.ledger.stop()
+        await parts.limits.stop()
         for part in reversed(watching):
             await asyncio.to_thread(part.stop)
         parts.engine.dispose()

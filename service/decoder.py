@@ -52,13 +52,17 @@ class Decoded(msgspec.Struct, frozen=True):  # a dataclass takes five times as l
 
     `numeric` and `text` are what FeatureSchema.to_matrices would give (None = missing too), as
     lists so that a group of requests becomes one matrix; `features` is each row's JSON for the
-    ledger.
+    ledger; `first_id` is the prediction_id of the first row, where it had to be known early.
     """
 
     numeric: Sequence[Sequence[float | None]]
     text: Sequence[Sequence[str]]
     features: list[str]
     event_time: datetime | None
+    first_id: str | None = None
+
+    def with_first_id(self, first_id: str | None) -> "Decoded":
+        return Decoded(self.numeric, self.text, self.features, self.event_time, first_id)
 
 
 class Decoder:

@@ -34,6 +34,7 @@ IDLE_SECONDS = 1.0
 PROBE_SECONDS = 0.05
 PURGE_SECONDS = 60.0
 STOP_SECONDS = 5.0
+HURRY_SECONDS = 1.0
 # So few that the ledger may wait for them: they end the chase after what arrives meanwhile.
 REMAINDER_ROWS = 500
 CHECKPOINT_ROWS = 10_000
@@ -64,7 +65,7 @@ class Drain:
         self._patience_seconds = patience_seconds
         self._connect_ledger = connect_ledger
         self._clock = clock
-        self._watchdog = Watchdog(engine.dialect.name)
+        self._watchdog = Watchdog(engine)
         self._wake = Event()
         self._stopped = False
         self._failures = 0
@@ -83,8 +84,10 @@ class Drain:
         """Replay what waits if the database is well, for STOP_SECONDS at most, and end."""
         self._stopped = True
         self._wake.set()
+        self._watchdog.hurry(HURRY_SECONDS)
         self._thread.join(STOP_SECONDS + TRANSACTION_SECONDS)
         self._watchdog.stop()
+        self._engine.dispose()
 
     def begin(self) -> None:
         """The ledger turned to the spool."""
@@ -183,7 +186,7 @@ class Drain:
         end = time.monotonic() + STOP_SECONDS
         with suppress(*ERRORS):
             while self._spool.waiting and time.monotonic() < end:
-                self._replay_some(self._spool, STOP_SECONDS)
+                self._replay_some(self._spool, HURRY_SECONDS)
             if not self._spool.waiting:
                 self._spool.rest()
 
@@ -198,9 +201,5 @@ class Drain:
 
     @contextmanager
     def _transaction(self, seconds: float) -> Iterator[Connection]:
-        try:
-            with self._watchdog.limit(seconds), write_transaction(self._engine) as connection:
-                self._watchdog.adopt(connection)
-                yield connection
-        finally:
-            self._watchdog.release()
+        with self._watchdog.limit(seconds), write_transaction(self._engine) as connection:
+            yield connection

@@ -5,9 +5,12 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
+from contracts.bundle import BundleError
 from contracts.registry import NothingToRollBackError, UnknownVersionError
+from contracts.traffic import RefusedRuleError
 from service.access import ForbiddenError, UnauthenticatedError
 from service.answering import VersionNotServedError
+from service.bodies import TooLargeError, TooSlowError, WrongBodyTypeError
 from service.champion import NoChampionError
 from service.decoder import InvalidRequestError, Problem
 from service.explain import (
@@ -19,7 +22,9 @@ from service.explain import (
 from service.groups import QueueFullError
 from service.hosts import BadHeaderError, BadHostError, OddPathError
 from service.idempotency import InvalidKeyError, KeyInProgressError, KeyReusedError
+from service.limits import LimitReachedError
 from service.oidc import IssuerUnavailableError
+from service.origins import ForeignOriginError
 from service.predictor import NotFiniteError
 from service.protocols.errors import (
     NotAcceptableError,
@@ -29,13 +34,6 @@ from service.protocols.errors import (
 )
 from service.queries import NotYetReadableError, UnknownPredictionError
 from service.store import LedgerUnavailableError
-
-
-class TooLargeError(ValueError):
-    """A request body is beyond the limit."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"the body is larger than {limit} bytes (PERENNIAL_MAX_BODY_BYTES)")
 
 
 class MethodNotAllowedError(ValueError):
@@ -56,7 +54,7 @@ class ErrorAnswer(NamedTuple):
 
 
 _RETRY = {"Retry-After": "1"}
-# The rest of a refused body is not read, so the connection cannot be used again.
+# Half a body is on its way, so the connection cannot be used again.
 _CLOSE = {"Connection": "close"}
 _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     UnauthenticatedError: (401, "unauthenticated", {}),
@@ -68,7 +66,11 @@ _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     InvalidRequestError: (422, "invalid", {}),
     NotFiniteError: (422, "not_finite", {}),
     MethodNotAllowedError: (405, "method", {}),
-    TooLargeError: (413, "too_large", _CLOSE),
+    TooLargeError: (413, "too_large", {}),
+    TooSlowError: (408, "too_slow", _CLOSE),
+    WrongBodyTypeError: (415, "body_type", {}),
+    ForeignOriginError: (403, "foreign_origin", {}),
+    LimitReachedError: (429, "limit", {}),
     NoChampionError: (503, "no_champion", _RETRY),
     QueueFullError: (503, "queue_full", _RETRY),
     LedgerUnavailableError: (503, "ledger_unavailable", _RETRY),
@@ -82,6 +84,8 @@ _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     NotAcceptableError: (406, "not_acceptable", {}),
     UnknownVersionError: (404, "unknown_version", {}),
     NothingToRollBackError: (409, "nothing_to_roll_back", {}),
+    RefusedRuleError: (409, "refused_rule", {}),
+    BundleError: (409, "bundle", {}),  # of a version that somebody would have answer
     UnknownPredictionError: (404, "unknown_prediction", {}),
     VersionGoneError: (410, "version_gone", {}),
     ExplainerMissingError: (501, "explainer_missing", {}),
@@ -98,6 +102,8 @@ def answer_error(error: Exception, path: str) -> ErrorAnswer:
     status, kind, headers = _ANSWERS[known]
     if isinstance(error, MethodNotAllowedError):
         headers = {"Allow": error.allowed}
+    if isinstance(error, LimitReachedError):
+        headers = error.headers
     if isinstance(error, UnauthenticatedError):
         headers = {"WWW-Authenticate": error.challenge}
     body = msgspec.json.encode(shape_error(path, status, _detail(error)))

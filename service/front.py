@@ -1,34 +1,50 @@
-"""What every request passes: access, limits, counting; docs/adr/0005 and 0017.
+"""What every request passes: access, limits, counting, the log; docs/adr/0005 and 0017.
 
 POST /predict is answered here, in front of FastAPI: its routing would cost half of the throughput.
+A route may leave `rows` and `model_version` in its scope for the log.
 """
 
 import logging
 import time
+from collections.abc import Callable
 
 import msgspec
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contracts.settings import Settings
 from service.access import Access
 from service.answering import Answering, Question
-from service.caller import Caller
-from service.errors import KNOWN, MethodNotAllowedError, TooLargeError, answer_error
+from service.bodies import (
+    ClientGoneError,
+    check_containers,
+    check_kind,
+    check_length,
+    read_body,
+    replay,
+)
+from service.errors import KNOWN, MethodNotAllowedError, answer_error
+from service.exchange import CLIENT_GONE, Exchange
 from service.idempotency import read_key
+from service.journal import Journal
+from service.log_lines import request_lines
 from service.metrics import Metrics
+from service.origins import Origins
 
 log = logging.getLogger(__name__)
 
 PATH = "/predict"
-NO_HEADERS: dict[str, str] = {}
-
-
-class ClientGoneError(ConnectionError):
-    """The client hung up before its request was complete."""
+# Others, which clients may make up, are "other" in metrics: their labels must be few.
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_INTERNAL = b'{"detail":"internal error; the log has it"}'
 
 
 class Front:
-    """Admits every request; answers /predict itself, passes the rest on to `app`."""
+    """Admits every request; answers /predict itself, passes the rest on to `app`.
+
+    Args:
+        make_id: gives a request its id, see headers.request_ids.
+        journal: takes one line a request; None = no such log.
+    """
 
     def __init__(
         self,
@@ -37,6 +53,8 @@ class Front:
         access: Access,
         metrics: Metrics,
         settings: Settings,
+        make_id: Callable[[bytes | None], bytes],
+        journal: Journal | None = None,
     ) -> None:
         self._app = app
         self._answering = answering
@@ -44,6 +62,11 @@ class Front:
         self._metrics = metrics
         self._count = metrics.requests.count
         self._max_body_bytes = settings.max_body_bytes
+        self._max_rows = settings.max_rows
+        self._origins = Origins(settings)
+        self._make_id = make_id
+        self._journal = journal
+        self._line = request_lines()
         self._encode = msgspec.json.Encoder().encode
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,116 +74,85 @@ class Front:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        route, status, extra, answer = None, 200, NO_HEADERS, None
-        watched = Watched(send)
+        exchange = Exchange(scope, receive, send, self._make_id)
         try:
-            headers = dict(scope["headers"])
-            access = self._access
-            caller = access.admit(scope, headers) or await access.admit_token(scope, headers)
-            if scope["path"] == PATH:
-                route = PATH
-                answer = await self._predict(scope, receive, headers, caller)
-            else:
-                scope["caller"] = caller
-                await self._app(scope, await self._limited(scope, receive), watched)
+            await self._answer(exchange)
         except ClientGoneError:
-            return
+            exchange.status = CLIENT_GONE
         except KNOWN as error:
-            status, kind, extra, answer = answer_error(error, scope["path"])
-            self._metrics.errors.labels(kind).inc()
+            await self._refuse(exchange, error)
         except Exception:  # the border: a fault of ours is told as 500, not a torn connection
-            log.exception("a request failed")
+            log.exception("request %s failed", scope["request_id"])
             self._metrics.errors.labels("internal").inc()
-            status, answer = 500, b'{"detail":"internal error; the log has it"}'
-        if answer is not None and not watched.status:
-            await send_json(send, status, answer, extra)
+            await self._tell(exchange, 500, _INTERNAL, {})
+        self._note(exchange, time.perf_counter() - started)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        scope, headers = exchange.scope, exchange.headers
+        if b"origin" in headers:
+            answer = self._origins.preflight(scope, headers)
+            if answer is not None:
+                await answer(scope, exchange.receive, exchange.reply)
+                return
+            exchange.reply_through(self._origins.telling(scope))
+        access = self._access
+        caller = access.admit(scope, headers) or await access.admit_token(scope, headers)
+        exchange.caller = caller
+        if b"origin" in headers:
+            self._origins.check(scope, headers)
+        if scope["path"] == PATH:
+            await self._predict(exchange)
         else:
-            status, route = watched.status, getattr(scope.get("route"), "path", None)
-        method = scope["method"] if route else "other"
-        self._count(route or "other", method, status, time.perf_counter() - started)
+            await self._pass_on(exchange)
 
-    async def _predict(
-        self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], caller: Caller
-    ) -> bytes:
-        if scope["method"] != "POST":
+    async def _predict(self, exchange: Exchange) -> None:
+        exchange.route = PATH
+        if exchange.scope["method"] != "POST":
             raise MethodNotAllowedError("POST")
-        key = read_key(headers.get(b"idempotency-key"))
-        body = await read_body(scope, receive, self._max_body_bytes)
-        return self._encode(await self._answering.answer(body, Question(caller, key)))
+        key = read_key(exchange.headers.get(b"idempotency-key"))
+        body = await self._read(exchange)
+        answer = await self._answering.answer(body, Question(exchange.caller, key))
+        exchange.rows = len(answer.prediction_id)
+        exchange.version = answer.model_version
+        await exchange.answer(200, self._encode(answer))
 
-    async def _limited(self, scope: Scope, receive: Receive) -> Receive:
-        """Read the body under the limit that /predict has, and hand it on in one piece."""
-        if scope["method"] in ("GET", "HEAD"):
-            return receive
-        body: bytes | None = await read_body(scope, receive, self._max_body_bytes)
+    async def _pass_on(self, exchange: Exchange) -> None:
+        """Hand the request to the app."""
+        exchange.scope["caller"] = exchange.caller
+        receive, method = exchange.receive, exchange.scope["method"]
+        if method == "HEAD":  # answered as GET; the server knows better and leaves out the body
+            exchange.scope = {**exchange.scope, "method": "GET"}
+        elif method != "GET":
+            receive = replay(await self._read(exchange), receive)
+        try:
+            await self._app(exchange.scope, receive, exchange.reply)
+        finally:
+            exchange.note_route()
 
-        async def replay() -> Message:
-            nonlocal body
-            if body is None:
-                return await receive()
-            message = {"type": "http.request", "body": body, "more_body": False}
-            body = None
-            return message
-
-        return replay
-
-
-class Watched:
-    """A `send` that remembers the status; 0 = nothing was sent yet."""
-
-    __slots__ = ("_send", "status")
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.status = 0
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        await self._send(message)
-
-
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body of a request.
-
-    Raises:
-        TooLargeError: as soon as it is known.
-        ClientGoneError: it never became complete.
-    """
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGoneError
-    body: bytes = message.get("body", b"")
-    if len(body) > limit:
-        raise TooLargeError(limit)
-    if not message.get("more_body", False):
+    async def _read(self, exchange: Exchange) -> bytes:
+        scope, headers = exchange.scope, exchange.headers
+        check_kind(scope["path"], headers)
+        check_length(headers, self._max_body_bytes)
+        body = await read_body(scope, exchange.receive, self._max_body_bytes)
+        check_containers(body, headers, self._max_rows)
         return body
-    for name, value in scope["headers"]:
-        if name == b"content-length" and int(value) > limit:
-            raise TooLargeError(limit)
-    return await _read_rest(body, receive, limit)
 
+    async def _refuse(self, exchange: Exchange, error: Exception) -> None:
+        status, kind, extra, body = answer_error(error, exchange.scope["path"])
+        self._metrics.errors.labels(kind).inc()
+        await self._tell(exchange, status, body, extra)
 
-async def _read_rest(first: bytes, receive: Receive, limit: int) -> bytes:
-    body = bytearray(first)
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        body += message.get("body", b"")
-        if len(body) > limit:
-            raise TooLargeError(limit)
-        if not message.get("more_body", False):
-            return bytes(body)
+    async def _tell(
+        self, exchange: Exchange, status: int, body: bytes, extra: dict[str, str]
+    ) -> None:
+        if not exchange.status:  # else half of another answer is on its way
+            await exchange.answer(status, body, extra)
 
-
-async def send_json(send: Send, status: int, body: bytes, extra: dict[str, str]) -> None:
-    """Answer with JSON, and with `extra` headers."""
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    if extra:
-        headers += [(name.lower().encode(), value.encode()) for name, value in extra.items()]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    def _note(self, exchange: Exchange, seconds: float) -> None:
+        """Count the request, and write it down."""
+        status, route = exchange.status, exchange.route
+        method = exchange.method if exchange.method in METHODS else "other"
+        if status != CLIENT_GONE:
+            self._count(route or "other", method if route else "other", status, seconds)
+        if self._journal is not None:
+            self._journal.write(self._line(exchange, method, seconds))

@@ -51,9 +51,14 @@ class KeyRing:
         self._thread = Thread(target=self._watch, name="keys", daemon=True)
 
     @property
+    def age_seconds(self) -> float:
+        """Since the keys were last read."""
+        return time.monotonic() - self._read_at
+
+    @property
     def problem(self) -> str | None:
         """Why the keys may be out of date; None = they are not."""
-        age = time.monotonic() - self._read_at
+        age = self.age_seconds
         if age < STALE_SECONDS:
             return None
         return f"the keys were last read {age:.0f} s ago; revoked ones may still be let in"

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.registry import NothingToRollBackError, UnknownVersionError
 from contracts.settings import Settings
+from contracts.traffic import RefusedRuleError
 from service.answers import Answer, answer_group, decode_answer, keep_answer, rows_of
 from service.batch import Batch, KeptAnswer, decode
 from service.decoder import Decoded
@@ -32,7 +33,7 @@ from service.store import LedgerUnavailableError, Store
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 # Of a task that changed nothing: its caller is told, the ledger is well.
-REFUSALS = (UnknownVersionError, NothingToRollBackError)
+REFUSALS = (UnknownVersionError, NothingToRollBackError, RefusedRuleError)
 
 
 class _Outcomes:

@@ -80,6 +80,22 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self.log_lines_dropped = Counter(
+            "perennial_log_lines_dropped_total",
+            "Log lines that nobody read in time",
+            registry=registry,
+        )
+        self.shadow_rows = Counter(
+            "perennial_shadow_rows_total",
+            "Rows that a shadow was asked and whose answers are kept",
+            registry=registry,
+        )
+        self.shadow_dropped = Counter(
+            "perennial_shadow_dropped_total",
+            "Rows that a shadow was not asked or whose answers are not kept",
+            ["reason"],
+            registry=registry,
+        )
         self.damaged_snapshots = Counter(
             "perennial_metrics_snapshots_damaged_total",
             "Snapshots of workers that could not be read",

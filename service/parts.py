@@ -14,9 +14,12 @@ from service.access import Access
 from service.answering import Answering
 from service.champion import ChampionWatcher
 from service.explain import Explainer
+from service.journal import Journal
 from service.ledger import Ledger
+from service.limits import Limits
 from service.metrics import Metrics
 from service.quality import Quality
+from service.shadow import Shadow
 from service.shared_metrics import SharedMetrics
 
 if TYPE_CHECKING:  # an extra: requirements/otel.txt
@@ -31,7 +34,10 @@ class Parts:
     ledger: Ledger
     watcher: ChampionWatcher
     answering: Answering
+    shadow: Shadow
     access: Access
+    limits: Limits
+    journal: Journal | None
     clock: Callable[[], datetime]
     explainer: Explainer
     shared: SharedMetrics | None  # of several workers

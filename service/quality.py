@@ -25,6 +25,7 @@ from service.metrics import KEPT_VERSIONS, Metrics
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 30.0
+STOP_SECONDS = 2.0
 OUTCOMES_ROWS = 20_000
 OUTCOMES_AGE = timedelta(days=7)  # since they were recorded
 PREDICTIONS_ROWS = 20_000
@@ -73,8 +74,9 @@ class Quality(Collector):
         self._thread.start()
 
     def stop(self) -> None:
+        """Stop looking; a database that does not answer is not waited for."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(STOP_SECONDS)
 
     def collect(self) -> Iterable[Metric]:
         """What Prometheus' client asks for at every scrape; asks no database."""

@@ -29,6 +29,7 @@ def assess(parts: Parts) -> dict[str, Any]:
         "problem": problems[0] if problems else None,
         "problems": problems,
         "database_reachable": watcher.database_reachable,
+        "keys_age_seconds": round(parts.access.keys_age_seconds, 3),
         "workers": parts.settings.workers,
         "ledger": ledger,
     }

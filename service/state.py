@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from contracts.migrate import newest_revision
+from service.access import Access
 from service.champion import ChampionWatcher
 
 
@@ -20,8 +21,11 @@ class State(Collector):
         monotonic: seconds of a clock that never jumps, as the watcher's.
     """
 
-    def __init__(self, watcher: ChampionWatcher, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, watcher: ChampionWatcher, access: Access, monotonic: Callable[[], float]
+    ) -> None:
         self._watcher = watcher
+        self._access = access
         self._monotonic = monotonic
 
     def collect(self) -> Iterator[Metric]:
@@ -33,6 +37,11 @@ class State(Collector):
             "perennial_champion_poll_age_seconds",
             "Since the registry was last asked who is champion",
             self._monotonic() - watcher.looked_at,
+        )
+        yield _gauge(
+            "perennial_keys_age_seconds",
+            "Since the keys were last read; those revoked meanwhile are still let in",
+            self._access.keys_age_seconds,
         )
         yield _gauge(
             "perennial_champion_problem",

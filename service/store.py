@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.database import checkpoint, make_engine
 from contracts.settings import Settings
 from service.batch import Batch, encode, microseconds
-from service.drain import Drain
+from service.drain import TRANSACTION_SECONDS, Drain
 from service.idempotency import LostKeys, take_keys
 from service.insert import commit_for, insert_rows
 from service.metrics import Metrics
@@ -57,24 +57,26 @@ class Store:
         clock: Callable[[], datetime],
         settings: Settings,
     ) -> None:
-        """`engine` says which database; the connections are the store's own."""
-        url = engine.url.render_as_string(hide_password=False)
+        """`engine` only says which database."""
         self.stored = self.spooled = 0
         self.spool = spool
         self._patience = settings.commit_patience_seconds
         self._fast = settings.durability == "fast" and engine.dialect.name == "sqlite"
-        self._engine = make_engine(url, busy_seconds=self._patience, pre_ping=False)
+        self._engine = _own_engine(engine, self._patience)
         self._errors = (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error)
         self._commit_rows = commit_for(engine)
         self._metrics = metrics
         self._clock = clock
-        self._watchdog = Watchdog(engine.dialect.name)
+        self._watchdog = Watchdog(self._engine)
         self._connection: Connection | None = None
         self._commits = self._rows = 0  # since the last checkpoint
-        self.drain = Drain(self._engine, spool, self._patience, self._connect, clock)
+        draining = _own_engine(engine, self._patience)
+        self.drain = Drain(draining, spool, self._patience, self._connect, clock)
 
     def start(self) -> None:
         self._watchdog.start()
+        with suppress(*self._errors):  # the first group will find out
+            self._connect()
         self.drain.start()
 
     def stop(self) -> None:
@@ -128,9 +130,9 @@ class Store:
         if self.spool.in_use:
             raise LedgerUnavailableError
         try:
-            connection = self._connect()
-            with self._watchdog.limit(TASK_PATIENCES * self._patience), connection.begin():
-                result = task(connection)
+            with self._watchdog.limit(TASK_PATIENCES * self._patience):
+                with self._connect().begin() as transaction:
+                    result = task(transaction.connection)
         except self._errors as error:
             # No reason to spool: that is for rows, and the next group of them will find out.
             self._note_failure()
@@ -140,8 +142,8 @@ class Store:
 
     def _commit(self, batch: Batch) -> tuple[LostKeys, int]:
         """Gives the answers of lost keys, and how many rows the database took."""
-        connection = self._connect()
         with self._watchdog.limit(self._patience):
+            connection = self._connect()
             if not batch.keys:
                 return {}, self._commit_rows(connection, batch.rows)
             with connection.begin():
@@ -175,16 +177,15 @@ class Store:
         """Also called by the drain, just before the ledger writes to the database again."""
         if self._connection is not None:
             return self._connection
-        connection = self._engine.connect().execution_options(write=True)
+        with self._watchdog.limit(TRANSACTION_SECONDS):
+            connection = self._engine.connect().execution_options(write=True)
         if self._fast:
             connection.connection.cursor().execute("PRAGMA synchronous=NORMAL")
-        self._watchdog.adopt(connection)
         self._connection = connection
         return connection
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
-        self._watchdog.release()
         if connection is not None:
             connection.invalidate()
             connection.close()
@@ -208,3 +209,9 @@ class Store:
             log.exception("the write-ahead log could not be checkpointed")
             self._metrics.errors.labels("checkpoint").inc()
             return False
+
+
+def _own_engine(engine: Engine, patience_seconds: float) -> Engine:
+    """Another engine for the same database: what others do to their connections is theirs."""
+    url = engine.url.render_as_string(hide_password=False)
+    return make_engine(url, busy_seconds=patience_seconds, pre_ping=False)

@@ -18,13 +18,13 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.answers import Answer
-from service.champion import Serving
 from service.decoder import Decoded, Decoder
 from service.front import PATH
 from service.groups import Job
 from service.idempotency import Claim
 from service.ledger import Ledger
 from service.predictor import Predictor
+from service.serving import Serving
 
 SHOWN_PATH = 200
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from threading import Event, Lock, Thread
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Engine, event
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +22,19 @@ TICK_SECONDS = 0.05
 
 
 class Watchdog:
-    """Watches one connection at a time; does nothing on SQLite, whose waits are bounded."""
+    """Watches the one connection of an engine that is in use, from the moment it is open.
 
-    def __init__(self, dialect: str) -> None:
-        self._postgresql = dialect == "postgresql"
+    It does nothing on SQLite, whose waits are bounded.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._postgresql = engine.dialect.name == "postgresql"
+        if self._postgresql:
+            # First of all: SQLAlchemy asks a new connection this and that.
+            event.listen(engine, "connect", self._adopt, insert=True)
+            event.listen(engine, "checkout", self._adopt)
+            event.listen(engine, "checkin", self._release)
+            event.listen(engine, "invalidate", self._release)
         self._socket: socket.socket | None = None
         self._deadline: float | None = None  # of time.monotonic
         self._lock = Lock()
@@ -40,19 +49,17 @@ class Watchdog:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
-        self.release()
+        self._release()
 
-    def adopt(self, connection: Connection) -> None:
-        """Watch this connection from now on."""
-        if not self._postgresql:
-            return
-        driver: Any = connection.connection.driver_connection
-        self.release()
-        # A descriptor of our own: the driver's number may be another file's tomorrow.
-        self._socket = socket.socket(fileno=os.dup(driver.pgconn.socket))
+    def _adopt(self, driver: Any, *_: object) -> None:
+        """Watch the connection that is opened or taken from the pool."""
+        self._release()
+        if not driver.closed:
+            # A descriptor of our own: the driver's number may be another file's tomorrow.
+            self._socket = socket.socket(fileno=os.dup(driver.pgconn.socket))
 
-    def release(self) -> None:
-        """The connection is about to be closed."""
+    def _release(self, *_: object) -> None:
+        """The connection goes back or ends."""
         with self._lock:
             watched, self._socket = self._socket, None
             if watched is not None:
@@ -60,12 +67,20 @@ class Watchdog:
 
     @contextmanager
     def limit(self, seconds: float) -> Iterator[None]:
-        """What happens inside may take that long on the adopted connection."""
-        self._deadline = time.monotonic() + seconds
+        """What happens inside may take that long; connecting has a limit of its own."""
+        outer = self._deadline
+        own = time.monotonic() + seconds
+        self._deadline = own if outer is None else min(own, outer)
         try:
             yield
         finally:
-            self._deadline = None
+            self._deadline = outer
+
+    def hurry(self, seconds: float) -> None:
+        """What is under way may take that long at most from now on."""
+        deadline = self._deadline
+        if deadline is not None:
+            self._deadline = min(deadline, time.monotonic() + seconds)
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):
@@ -76,7 +91,7 @@ class Watchdog:
     def _shut_down(self) -> None:
         with self._lock:
             if self._socket is None or self._deadline is None:
-                return  # it is still connecting, which has a limit of its own; or it just ended
+                return  # it is still connecting, or it has just ended
             self._deadline = None
             log.warning("the database took too long: its connection is shut down")
             with suppress(OSError):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from service.champion import Serving, load_serving
+from service.serving import Serving, load_serving
 
 AT_ONCE = 10_000
 

@@ -6,12 +6,20 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, insert, select, text
 from sqlalchemy.exc import StatementError
 
 from contracts.database import DatabaseUrlError, checkpoint, make_engine, write_transaction
-from contracts.migrate import DatabaseOutOfDateError, migrate, require_current
+from contracts.migrate import (
+    MIGRATIONS,
+    DatabaseOutOfDateError,
+    migrate,
+    newest_revision,
+    require_current,
+)
 from contracts.tables import leases, metadata
 from tests.postgresql import temporary_postgresql
 
@@ -114,3 +122,9 @@ def test_checkpoint_waits_for_other_writers(fresh: Engine, tmp_path: Path) -> No
     other.dispose()
     assert checkpoint(fresh) is True
     assert (tmp_path / "new" / "perennial.db-wal").stat().st_size > 0
+
+
+def test_the_newest_revision_is_the_one_that_alembic_would_reach() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert newest_revision() == ScriptDirectory.from_config(config).get_current_head()

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import uvicorn
 
 from contracts.settings import Settings
 from service.app import create_app
+from service.protocol import make_protocol
 
 PATIENCE_SECONDS = 15
 
@@ -31,7 +33,14 @@ def wait_for(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS)
 def serving(settings: Settings) -> Iterator[int]:
     """The app under uvicorn in this process; gives its port."""
     config = uvicorn.Config(
-        create_app(settings), port=0, loop="uvloop", ws="none", log_level="error", lifespan="on"
+        create_app(settings),
+        port=0,
+        loop="uvloop",
+        http=make_protocol(settings),
+        ws="none",
+        log_level="error",
+        lifespan="on",
+        server_header=False,
     )
     server = uvicorn.Server(config)
     thread = Thread(target=server.run)
@@ -69,7 +78,7 @@ def service_process(settings: Settings, log: Path) -> Iterator[tuple[subprocess.
     try:
         wait_for(lambda: "running on" in log.read_text() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
-        yield process, int(log.read_text().split("127.0.0.1:")[1].split()[0])
+        yield process, int(re.search(r"running on http://127\.0\.0\.1:(\d+)", log.read_text())[1])
     finally:
         process.kill()
         process.wait()

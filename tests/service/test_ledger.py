@@ -176,8 +176,9 @@ def test_sigterm_ends_the_process_cleanly(
         ({}, "contracts.migrate"),
         ({"PERENNIAL_PORT": "many"}, "PERENNIAL_PORT"),
         ({"PERENNIAL_DATABASE_URL": "mysql://x/y"}, "not sqlite or postgresql"),
+        ({"PERENNIAL_WORKERS": "2"}, "needs PostgreSQL"),
     ],
-    ids=["no tables", "settings", "database"],
+    ids=["no tables", "settings", "database", "workers"],
 )
 def test_a_start_that_cannot_work_says_so_in_one_line(
     settings: Settings, change: dict, message: str

@@ -1,0 +1,163 @@
+"""Rates and quotas of keys, counted in rows: exactly, or, where counting fails, not at all.
+
+A window begins with the first row that is spent in it, and ends after the period that the limit
+names. Within one window never more than the limit is let through, however many processes count.
+What is refused costs nothing, but for requests that race for the last rows.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, cast
+
+from limits import RateLimitItem, parse
+from limits.aio.storage import MemoryStorage, RedisStorage, Storage
+from limits.aio.storage.redis.redispy import RedispyBridge
+from limits.aio.strategies import FixedWindowRateLimiter
+from limits.errors import StorageError
+from sqlalchemy import Engine
+
+from contracts.settings import Settings
+from service.caller import Caller
+from service.decoder import InvalidRequestError, Problem
+from service.limit_storage import DatabaseStorage
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 0.5
+# After a failure nothing is counted for so long; then one request finds out.
+PAUSE_SECONDS = 5.0
+_REDIS = frozenset({"redis", "rediss", "redis+unix"})
+
+
+class LimitsUrlError(ValueError):
+    """Limits cannot be counted there."""
+
+    def __init__(self, scheme: str) -> None:
+        super().__init__(
+            f"PERENNIAL_LIMITS_URL: {scheme!r} is not memory://, database:// or redis://host"
+        )
+
+
+class LimitReachedError(RuntimeError):
+    """The caller's key has used up its rate or its quota."""
+
+    def __init__(self, item: RateLimitItem, remaining: int, seconds: int) -> None:
+        super().__init__(f"the key's limit of {item} in rows is reached; try again in {seconds} s")
+        self.headers = {
+            "Retry-After": str(seconds),
+            "RateLimit-Limit": str(item.amount),
+            "RateLimit-Remaining": str(remaining),
+            "RateLimit-Reset": str(seconds),
+        }
+
+
+class Limits:
+    """Spends callers' rates and quotas.
+
+    Args:
+        on_failure: called when a request passes uncounted.
+        seconds: since 1970, as the storage counts them.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        on_failure: Callable[[], None],
+        seconds: Callable[[], float] = time.time,
+    ) -> None:
+        self._storage = storage
+        self._limiter = FixedWindowRateLimiter(storage)
+        self._on_failure = on_failure
+        self._seconds = seconds
+        self._paused_until = 0.0
+        self.problem: str | None = None  # for /health/ready
+
+    async def spend(self, caller: Caller, rows: int, purpose: str = "predictions") -> None:
+        """Take `rows` from what the caller may use.
+
+        When counting is impossible the request passes: a broken counter must not stop answers.
+
+        Raises:
+            LimitReachedError: nothing was spent.
+            InvalidRequestError: one request may never have so many rows.
+        """
+        if caller.rate is None and caller.quota is None:
+            return
+        items = _items(caller.rate, caller.quota)
+        for item in items:
+            if rows > item.amount:
+                told = f"at most {item.amount} at once: the key's limit is {item}"
+                raise InvalidRequestError([Problem(None, "instances", f"has {rows} rows", told)])
+        if self._seconds() < self._paused_until:
+            self._on_failure()
+            return
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._spend(items, (caller.key_id, purpose), rows)
+            self.problem = None
+        except (StorageError, OSError) as error:  # TimeoutError is one
+            self._fail(error)
+
+    async def stop(self) -> None:
+        """Let go of connections and threads."""
+        if isinstance(self._storage, DatabaseStorage):
+            self._storage.stop()
+        elif isinstance(self._storage, RedisStorage):
+            client: Any = cast(RedispyBridge, self._storage.bridge).get_connection()
+            await client.aclose()
+
+    async def _spend(
+        self, items: tuple[RateLimitItem, ...], names: tuple[str, str], rows: int
+    ) -> None:
+        # Asking first spares what is refused from being counted; only `hit` is exact.
+        for item in items:
+            if not await self._limiter.test(item, *names, cost=rows):
+                raise await self._reached(item, names)
+        for item in items:
+            if not await self._limiter.hit(item, *names, cost=rows):
+                raise await self._reached(item, names)
+
+    async def _reached(self, item: RateLimitItem, names: tuple[str, str]) -> LimitReachedError:
+        reset, remaining = await self._limiter.get_window_stats(item, *names)
+        return LimitReachedError(item, remaining, max(1, math.ceil(reset - self._seconds())))
+
+    def _fail(self, error: Exception) -> None:
+        self._on_failure()
+        if self.problem is None:
+            log.error("limits cannot be counted, requests pass without: %r", error)
+        self.problem = "limits cannot be counted now; requests pass without"
+        self._paused_until = self._seconds() + PAUSE_SECONDS
+
+
+def make_limits(settings: Settings, engine: Engine, on_failure: Callable[[], None]) -> Limits:
+    """Limits counted where the settings say; connects to nothing yet."""
+    scheme = settings.limits_url.partition("://")[0]
+    storage: Storage
+    if scheme == "memory":
+        storage = MemoryStorage(wrap_exceptions=True)
+    elif scheme == "database":
+        storage = DatabaseStorage(engine)
+    else:
+        url = f"async+{settings.limits_url}"
+        storage = RedisStorage(url, wrap_exceptions=True, implementation="redispy")
+    return Limits(storage, on_failure)
+
+
+def check_limits_url(url: str) -> None:
+    """Say before the start whether limits can be counted there.
+
+    Raises:
+        LimitsUrlError: there is no such place.
+    """
+    scheme, _, place = url.partition("://")
+    if scheme not in ("memory", "database") and not (scheme in _REDIS and place):
+        raise LimitsUrlError(scheme)
+
+
+@lru_cache(maxsize=1024)
+def _items(*texts: str | None) -> tuple[RateLimitItem, ...]:
+    return tuple(parse(text) for text in texts if text is not None)
