@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats run test test-slow check format replay bench-serve fuzz bench-score bench-large lock clean
+.PHONY: help setup setup-formats run test test-slow check format replay bench-serve soak fuzz bench-score bench-large faults lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,8 +53,11 @@ format: setup ## rewrite the code in house style
 replay: setup ## replay seven months as live traffic in ten minutes; UNTIL=2014-01-01 for the year
 	$(BIN)/python -m benchmarks.replay $(if $(UNTIL),--until $(UNTIL))
 
-bench-serve: setup ## /predict against a bare ASGI echo of the same run
+bench-serve: setup ## /predict against an ASGI echo and the tutorials' service, with bars
 	$(BIN)/python -m benchmarks.serve
+
+soak: setup ## memory and errors of the service in half an hour of load; MINUTES=5 for less
+	$(BIN)/python -m benchmarks.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 fuzz: setup ## 20,000 generated requests with schemathesis, every check on
 	$(BIN)/python -m benchmarks.fuzz $(if $(CASES),--cases $(CASES))
@@ -64,6 +67,9 @@ bench-score: setup ## batch scoring against plain pandas and scikit-learn of the
 
 bench-large: setup ## memory and time of each stage on 5 million rows
 	$(BIN)/python -m benchmarks.large_table
+
+faults: setup ## kill, cut off, lock, fill and damage what the ledger needs; ONLY=name for one fault
+	$(BIN)/python -m benchmarks.faults $(if $(ONLY),--only $(ONLY))
 
 lock: setup ## compile requirements/*.in into hashed locks
 	$(LOCK) requirements/dev.in -o requirements/dev.txt

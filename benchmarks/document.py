@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import score
+from benchmarks.faults.table import as_table as faults_table
 from benchmarks.large_table import as_table as stages_table
 from benchmarks.replay import judge
 from benchmarks.replay_page import draw, header, rows
@@ -20,7 +21,7 @@ from benchmarks.serve import as_tables
 PICTURE = Path("docs/replay.png")
 DOCUMENTS = [Path("README.md"), Path("docs/benchmarks.md")]
 BLOCK = re.compile(
-    r"(<!-- (bench-serve|replay|score|large_table) -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- (bench-serve|replay|score|large_table|faults) -->\n).*?(<!-- end -->)", re.DOTALL
 )
 
 
@@ -56,6 +57,7 @@ def fill(text: str) -> str:
         "replay": replay_table,
         "score": score_table,
         "large_table": large_table,
+        "faults": faults_table,
     }
 
     def replace(match: "re.Match[str]") -> str:

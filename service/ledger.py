@@ -7,9 +7,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
+import msgspec
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -92,9 +94,10 @@ class Ledger:
         spool = open_spool(settings.spool_dir, settings.spool_max_bytes // settings.workers)
         self._remember_keys()
         for payload in spool.keyed():
-            batch = decode(payload)
-            for kept in batch.keys:
-                self._keys.settle(kept, batch.at)
+            with suppress(msgspec.MsgspecError):  # the replay tells of it, and puts it aside
+                batch = decode(payload)
+                for kept in batch.keys:
+                    self._keys.settle(kept, batch.at)
         self._started = Store(self._engine, spool, self._metrics, self._clock, settings)
         self._started.start()
         self._worker.start(asyncio.get_running_loop())

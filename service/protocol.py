@@ -48,8 +48,11 @@ class Patience(NamedTuple):
 class Guard:
     """What all connections of one server share: their limits and the look at them."""
 
-    def __init__(self, patience: Patience, max_connections: int) -> None:
+    def __init__(
+        self, patience: Patience, max_connections: int, look_seconds: float = LOOK_SECONDS
+    ) -> None:
         self.patience = patience
+        self._look_seconds = look_seconds
         self.max_connections = max_connections
         self._looking = False
 
@@ -57,7 +60,7 @@ class Guard:
         """Look at these connections from now on, until there are none."""
         if not self._looking:
             self._looking = True
-            loop.call_later(LOOK_SECONDS, self._look, loop, connections)
+            loop.call_later(self._look_seconds, self._look, loop, connections)
 
     def _look(self, loop: asyncio.AbstractEventLoop, connections: "set[Any]") -> None:
         self._looking = False

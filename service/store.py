@@ -74,6 +74,8 @@ class Store:
         self.drain = Drain(draining, spool, self._patience, self._connect, clock)
 
     def start(self) -> None:
+        # A process that is killed again and again would never come to it, and its log only grow.
+        self._checkpoint()
         self._watchdog.start()
         with suppress(*self._errors):  # the first group will find out
             self._connect()

@@ -53,7 +53,7 @@ def _inject(name: str, setting: Setting) -> list[str]:
         figures = asyncio.run(FAULTS[name].inject(setting))
     except (NoRecoveryError, ServiceDownError) as error:
         return [f"{name}: {error}"]
-    _keep(name, figures)
+    _tell(name, figures, setting)
     harmed = {kind: figures[kind] for kind in HARM if figures[kind]}
     return [f"{name}: {harmed}"] if harmed else []
 
@@ -65,19 +65,23 @@ def _control(name: str, setting: Setting) -> list[str]:
     try:
         figures = asyncio.run(FAULTS[control.fault].inject(replace(setting, module=module)))
     except NoRecoveryError as error:
-        _keep(name, {"fault": control.fault, "found": str(error)})
+        _tell(name, {"fault": control.fault, "found": str(error)}, setting)
         return []
     harmed = {kind: figures[kind] for kind in HARM if figures[kind]}
-    _keep(name, {"fault": control.fault, "trials": figures["trials"], "found": harmed})
+    figures = {"fault": control.fault, "trials": figures["trials"], "found": harmed}
+    _tell(name, figures, setting)
     return [] if control.harm in harmed else [f"{name}: the suite did not find this bug"]
 
 
-def _keep(name: str, figures: dict[str, Any]) -> None:
+def _tell(name: str, figures: dict[str, Any], setting: Setting) -> None:
+    """Print the figures, and keep those of a run in full."""
+    tqdm.write(f"{name}: {json.dumps(figures)}")
+    if setting.quick:
+        return
     path = RESULTS / "faults.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     known.pop("machine", None)
     write_result("faults", {**known, name: figures})
-    tqdm.write(f"{name}: {json.dumps(figures)}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", choices=known, metavar="NAME",
                         help=f"may be given again; one of {', '.join(known)}")  # fmt: skip
     parser.add_argument("--trials", type=int, help="of each fault, instead of its own number")
-    parser.add_argument("--quick", action="store_true", help="few trials and short outages")
+    parser.add_argument(
+        "--quick", action="store_true", help="few trials, short outages, nothing kept"
+    )
     return parser
 
 

@@ -45,7 +45,7 @@ async def on_sqlite(setting: Setting, **settings: Any) -> AsyncIterator[tuple[Be
     service.start()
     try:
         service.wait_until_ready()
-        yield Bench(place, setting.rng), service
+        yield Bench(place, setting.rng, setting.amount), service
     finally:
         service.kill()
         place.engine.dispose()
@@ -64,7 +64,7 @@ async def on_postgresql(setting: Setting) -> AsyncIterator[tuple[Bench, Service,
             service.start()
             try:
                 await asyncio.to_thread(service.wait_until_ready)
-                yield Bench(place, setting.rng), service, server, proxy
+                yield Bench(place, setting.rng, setting.amount), service, server, proxy
             finally:
                 service.kill()
                 place.engine.dispose()
@@ -210,8 +210,12 @@ CONTROLS: dict[str, Control] = {
     f"control_{control.bug}": control
     for control in (
         Control("no_sync", "power_cut", "lost", 30),
+        Control("spool_no_sync", "power_cut_while_spooling", "lost", 30),
+        Control("spool_unchecked", "spool_damaged_replay", "torn", 15),
         Control("answer_before_write", "kill_sqlite", "lost", 3),
         Control("answers_swapped", "swap_and_rollback", "mismatched", 3),
+        Control("rows_rounded", "swap_and_rollback", "torn", 3),
+        Control("keys_forgotten", "locked_after_kill", "duplicated", 1),
     )
 }
 

@@ -33,15 +33,15 @@ class Client:
     Args:
         patience: seconds to wait for an answer before it counts as unknown.
         pause: seconds between an answer and the next request of the same connection.
-        headers: of every request, such as a key for the service.
+        api_key: of the service.
     """
 
     port: int
+    api_key: str
     journal: Journal
     numbers: Iterator[int]
     patience: float = 30.0
     pause: float = 0.0
-    headers: str = ""
     progress: Progress = field(default_factory=Progress)
 
     @contextlib.asynccontextmanager
@@ -118,7 +118,8 @@ class Client:
     def _bytes_of(self, request: Request) -> bytes:
         key = f"Idempotency-Key: {request.key}\r\n" if request.key else ""
         head = (
-            f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n{self.headers}{key}"
+            f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
+            f"X-API-Key: {self.api_key}\r\n{key}"
             f"Content-Type: application/json\r\nContent-Length: {len(request.body)}\r\n\r\n"
         )
         return head.encode() + request.body

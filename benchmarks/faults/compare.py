@@ -6,16 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, select
-
 from benchmarks.faults.journal import Line
 from benchmarks.faults.oracle import Oracle
-from benchmarks.faults.requests import Request, make_request, moment_of, number_of
-from contracts.tables import predictions
+from benchmarks.faults.requests import Request, make_request
+from benchmarks.faults.stored import Stored
 
 Told = tuple[dict[str, Any], float]  # a row's features, and the probability in its answer
 
-LAST = 10**12  # more requests than any trial makes
 TOLERANCE = 1e-5  # a group of another size may round the last bits of a float32 otherwise
 
 
@@ -41,31 +38,6 @@ class Verdict:
     @property
     def faults(self) -> int:
         return self.lost + self.duplicated + self.torn + self.mismatched
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A row of predictions."""
-
-    prediction_id: str
-    number: int
-    version: str
-    features: dict[str, Any]
-    prediction: Any
-    probability: float
-
-
-def stored_rows(engine: Engine, first: int = 0, last: int = LAST) -> list[Stored]:
-    """The rows of the requests first to last; without both, all."""
-    query = select(predictions).where(
-        predictions.c.event_time.between(moment_of(first), moment_of(last))
-    )
-    with engine.connect() as connection:
-        return [
-            Stored(row.prediction_id, number_of(row.event_time), row.model_version,
-                   json.loads(row.features), json.loads(row.prediction), row.probability)
-            for row in connection.execute(query)
-        ]  # fmt: skip
 
 
 def compare(lines: Iterable[Line], rows: Sequence[Stored], oracle: Oracle) -> Verdict:
@@ -119,7 +91,7 @@ def _judge(
             verdict.lost += 1
             continue
         verdict.mismatched += row.version != answer["model_version"]
-        verdict.torn += (row.features, row.prediction, row.probability) != (
+        verdict.torn += (json.loads(row.features), json.loads(row.prediction), row.probability) != (
             request.rows[index], answer["prediction"][index], answer["probability"][index]
         )  # fmt: skip
     return answer
@@ -133,4 +105,4 @@ def _judge_unanswered(
     verdict.failed += any(s not in (0, 503) for s in statuses)
     verdict.unknown += not statuses or statuses == {0}
     verdict.phantom += len(rows)
-    verdict.torn += sum(row.features not in request.rows for row in rows)
+    verdict.torn += sum(json.loads(row.features) not in request.rows for row in rows)

@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.faults.compare import stored_rows
 from benchmarks.faults.database import connect_exclusively
 from benchmarks.faults.place import Service
-from benchmarks.faults.spool_files import rows_of
+from benchmarks.faults.stored import Stored, rows_of, stored_rows
 from benchmarks.faults.trial import PAUSE_SECONDS, Bench, wait_for
 from service.records import Record, scan
 from service.spool import Position, open_spool
@@ -88,7 +87,7 @@ def read_damaged(bench: Bench, trials: int, scratch: Path) -> None:
         good = untouched(records, spans)
         _count(bench, found, good, records)
         bench.figures.note("damaged records put aside", damaged)
-        bench.figures.trials += 1
+        bench.count()
 
 
 def _read(directory: Path) -> tuple[list[bytes], int]:
@@ -116,16 +115,17 @@ def _count(bench: Bench, found: list[bytes], good: list[bytes], records: list[Re
 
 async def replay_damaged(bench: Bench, service: Service, trials: int) -> None:
     """The real service starts on a damaged spool, replays it and answers on."""
-    disk = bench.place.settings.spool_dir.parent
-    saved = disk.with_name("saved")
+    spool = bench.place.settings.spool_dir
+    saved = spool.parent.with_name("saved")
+    before = set(stored_rows(bench.place.engine))
     bench.place.engine.dispose()
-    shutil.copytree(disk, saved)
+    shutil.copytree(spool.parent, saved)
     for _ in range(trials):
         await asyncio.to_thread(service.kill)
         bench.place.engine.dispose()
-        shutil.rmtree(disk)
-        shutil.copytree(saved, disk)
-        segment = segment_of(bench.place.settings.spool_dir)
+        shutil.rmtree(spool.parent)
+        shutil.copytree(saved, spool.parent)
+        segment = segment_of(spool)
         whole = segment.read_bytes()
         content, spans = damage(whole, bench.rng)
         segment.write_bytes(content)
@@ -133,22 +133,22 @@ async def replay_damaged(bench: Bench, service: Service, trials: int) -> None:
         service.start()
         await asyncio.to_thread(service.wait_until_ready)
         await bench.wait_until_drained()
-        _compare_database(bench, untouched(records, spans), records)
-        bench.figures.trials += 1
+        _compare_database(bench, before, untouched(records, spans), records)
+        bench.count()
 
 
-def _compare_database(bench: Bench, good: list[bytes], records: list[Record]) -> None:
+def _compare_database(
+    bench: Bench, before: set[Stored], good: list[bytes], records: list[Record]
+) -> None:
+    """What was there before and the good records must be there, and of the others no other row."""
+    written = (record.payload for record in records if record.payload is not None)
+    known = {row for payload in written for row in rows_of(payload)} | before
+    kept = {row for payload in good for row in rows_of(payload)} | before
+    found = stored_rows(bench.place.engine)
     verdict = bench.figures.verdict
-    stored = {(row.prediction_id, row.number): row for row in stored_rows(bench.place.engine)}
-    known = {
-        row[:2]: row for record in records if record.payload for row in rows_of(record.payload)
-    }
-    kept = {row[:2] for payload in good for row in rows_of(payload)}
     verdict.acknowledged += len(kept)
-    verdict.lost += len(kept - stored.keys())
-    for name in stored.keys() & known.keys():
-        _, _, version, _, _, probability = known[name]
-        verdict.torn += stored[name].probability != probability
-        verdict.mismatched += stored[name].version != version
+    verdict.lost += len(kept - set(found))
+    verdict.duplicated += len(found) - len({row.prediction_id for row in found})
+    verdict.torn += len(set(found) - known)
     quarantine = bench.place.settings.spool_dir.glob("*/quarantine/*")
     bench.figures.note("files in the quarantine", len(list(quarantine)))

@@ -79,7 +79,7 @@ async def ambiguous(bench: Bench, service: Service, proxy: Proxy, trials: int) -
             proxy.cuts = part
             await wait_for(lambda: proxy.cuts == 0, "too few commits went through the proxy")
             await bench.note_recovery(progress, time.monotonic())
-        bench.figures.trials += part
+        bench.count(part)
         await asyncio.to_thread(service.terminate)
         service.start()
         await asyncio.to_thread(service.wait_until_ready)
@@ -120,7 +120,7 @@ async def killed_while_locked(bench: Bench, service: Service, trials: int) -> No
             since = time.monotonic()
             await bench.wait_until_drained()
             bench.figures.drains.append(time.monotonic() - since)
-        bench.figures.trials += 1
+        bench.count()
     holder.close()
 
 
@@ -139,7 +139,7 @@ async def locked_after_kill(bench: Bench, service: Service, trials: int) -> None
             await asyncio.to_thread(service.start)
             await bench.note_recovery(progress, since)
             asyncio.get_running_loop().call_later(LOCKED_SECONDS, holder.execute, "ROLLBACK")
-        bench.figures.trials += 1
+        bench.count()
     holder.close()
 
 

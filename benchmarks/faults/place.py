@@ -19,7 +19,7 @@ from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
 from contracts.registry import promote, register
 from contracts.settings import Settings
-from deploy.local import as_environment, free_port, is_ready
+from deploy.local import as_environment, free_port, fresh_key, is_ready
 
 START_SECONDS = 60
 STOP_SECONDS = 20
@@ -37,6 +37,7 @@ class Place:
         engine: the suite's own way to the database, past every proxy.
         settings: what the service runs with.
         versions: the registered versions; the first is champion.
+        key: of the API.
     """
 
     directory: Path
@@ -44,6 +45,7 @@ class Place:
     settings: Settings
     versions: tuple[str, str]
     oracle: Oracle
+    key: str
 
 
 def make_place(
@@ -61,7 +63,6 @@ def make_place(
         "reports_dir": directory / "reports",
         "spool_dir": directory / "spool",
         "metrics_dir": directory / "metrics",
-        "access": "open",
         "access_log": False,
         "champion_poll_seconds": 0.05,
         "port": free_port(),
@@ -73,7 +74,8 @@ def make_place(
     first, second = (register(engine, chosen.bundles_dir, b, now, {}) for b in bundles)
     with write_transaction(engine) as connection:
         promote(connection, first, actor="faults", reason="the first", now=now)
-    return Place(directory, engine, chosen, (first, second), Oracle(chosen.bundles_dir))
+    key = fresh_key(engine, "faults", now)
+    return Place(directory, engine, chosen, (first, second), Oracle(chosen.bundles_dir), key)
 
 
 @dataclass
@@ -137,15 +139,22 @@ class Service:
                 raise ServiceDownError("the service did not end after SIGTERM") from None
 
 
-def ledger_health(settings: Settings) -> dict[str, Any]:
-    """What /health/ready says of the ledger; empty where it says nothing or nobody answers."""
+def get(place: Place, path: str) -> tuple[int, bytes]:
+    """Status and body of a GET; 0 where nobody answers."""
+    settings = place.settings
     connection = http.client.HTTPConnection(settings.host, settings.port, timeout=5)
     try:
-        connection.request("GET", "/health/ready")
-        found = json.loads(connection.getresponse().read())
+        connection.request("GET", path, headers={"X-API-Key": place.key})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
     except (OSError, http.client.HTTPException):
-        return {}
+        return 0, b""
     finally:
         connection.close()
-    ledger: dict[str, Any] = found.get("ledger") or {}
+
+
+def ledger_health(place: Place) -> dict[str, Any]:
+    """What /health/ready says of the ledger; empty where nobody answers."""
+    _, body = get(place, "/health/ready")
+    ledger: dict[str, Any] = json.loads(body or b"{}").get("ledger") or {}
     return ledger

@@ -7,7 +7,7 @@ as it may be (any sectors of the rest), opened, and compared with what had been 
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from tqdm import tqdm
 from benchmarks.faults.compare import Verdict
 from benchmarks.faults.lost_writes import Disk
 from benchmarks.faults.requests import make_request, number_of
-from benchmarks.faults.spool_files import Raw, spooled_rows
+from benchmarks.faults.stored import Stored, spooled_rows
 from benchmarks.faults.syscalls import Call
 
 VARIANTS = 2  # disks on which something unsynced survives, for each instant
@@ -45,7 +45,7 @@ class Expected:
     """Answers so far by prediction id; `sound` are stored rows that were looked at before."""
 
     answers: dict[str, tuple[Any, float, str]] = field(default_factory=dict)
-    sound: set[Raw] = field(default_factory=set)
+    sound: set[Stored] = field(default_factory=set)
 
     def note(self, call: Call) -> bool:
         """Take the answers that a call sends; whether it has any."""
@@ -119,7 +119,7 @@ def _judge(
     _compare(stored, waiting - stored, expected, findings)
 
 
-def database_rows(path: Path) -> list[Raw]:
+def database_rows(path: Path) -> list[Stored]:
     """Every row of predictions, after SQLite has recovered what its log holds.
 
     Raises:
@@ -130,28 +130,26 @@ def database_rows(path: Path) -> list[Raw]:
         if problem != "ok":
             raise sqlite3.DatabaseError(problem)
         return [
-            (one[0], number_of(datetime.fromisoformat(one[1]).replace(tzinfo=UTC)), *one[2:])
+            Stored(one[0], number_of(datetime.fromisoformat(one[1]).replace(tzinfo=UTC)), *one[2:])
             for one in connection.execute(_ROWS)
         ]
 
 
-def _compare(stored: set[Raw], waiting: set[Raw], expected: Expected, findings: Findings) -> None:
+def _compare(
+    stored: set[Stored], waiting: set[Stored], expected: Expected, findings: Findings
+) -> None:
     verdict = findings.verdict
-    ids = {row[0] for row in stored}
-    spooled = {row[0] for row in waiting} - ids
+    ids = {row.prediction_id for row in stored}
+    spooled = {row.prediction_id for row in waiting} - ids
     verdict.duplicated += len(stored) - len(ids)
     verdict.lost += len(expected.answers.keys() - ids - spooled)
     findings.spooled += len(spooled & expected.answers.keys())
-    for row in _unseen(stored | waiting, expected):
-        answer = expected.answers.get(row[0])
-        torn = json.loads(row[3]) not in make_request(row[1]).rows
+    for row in (stored | waiting) - expected.sound:
+        answer = expected.answers.get(row.prediction_id)
+        torn = json.loads(row.features) not in make_request(row.number).rows
         if answer is not None:
-            torn = torn or (json.loads(row[4]), row[5]) != answer[:2]
-            verdict.mismatched += row[2] != answer[2]
+            torn = torn or (json.loads(row.prediction), row.probability) != answer[:2]
+            verdict.mismatched += row.version != answer[2]
             if not torn:
                 expected.sound.add(row)
         verdict.torn += torn
-
-
-def _unseen(rows: set[Raw], expected: Expected) -> Iterable[Raw]:
-    return rows - expected.sound

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from benchmarks.faults.place import Service
+from benchmarks.faults.place import Service, get
 from benchmarks.faults.trial import Bench, wait_for
 
 AFTER_SECONDS = (0.02, 0.5)  # of load, before the process is ended
@@ -29,5 +29,6 @@ async def _ended(bench: Bench, service: Service, *, kill: bool) -> None:
         ended = time.monotonic()
         await asyncio.to_thread(service.start)
         await bench.note_recovery(progress, ended)
-        await asyncio.sleep(0.05)
-    bench.figures.trials += 1
+        scraped = await asyncio.to_thread(get, bench.place, "/metrics")
+        bench.figures.note("scrapes of /metrics that failed", scraped[0] != 200)
+    bench.count()

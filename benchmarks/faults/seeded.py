@@ -4,13 +4,14 @@ The bugs are put in from outside, at start; the product itself has no switch for
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from contracts import database
 from service import __main__ as service
-from service import groups, insert, ledger
+from service import answers, groups, insert, ledger, records, store
 
 
 def no_sync() -> None:
@@ -24,22 +25,53 @@ def no_sync() -> None:
     _replace(database, "_prepare_sqlite", prepare_and_forget)
 
 
+def spool_no_sync() -> None:
+    """The spool believes that what it has written is on disk."""
+    _replace(os, "fdatasync", lambda _descriptor: None)
+
+
+def spool_unchecked() -> None:
+    """Whatever lies between two headers of the spool passes for a record."""
+
+    def record(header: Any, start: int, payload: bytes) -> records.Record:
+        end = start + records.HEADER_BYTES + header.length
+        return records.Record(start, end, header.rows, header.keys, header.at, payload)
+
+    _replace(records, "_record", record)
+
+
 def answer_before_write() -> None:
     """Answers leave while their rows are still to be written."""
     commit_for = insert.commit_for
 
-    def commit_late(engine: Any) -> Callable[[Any, Sequence[Any]], None]:
+    def commit_late(engine: Any) -> Callable[[Any, Sequence[Any]], int]:
         commit = commit_for(engine)
         kept: list[Any] = []
 
-        def commit_the_last(connection: Any, rows: Sequence[Any]) -> None:
+        def commit_the_last(connection: Any, rows: Sequence[Any]) -> int:
             late, kept[:] = list(kept), rows
             if late:
                 commit(connection, late)
+            return len(rows)
 
         return commit_the_last
 
-    _replace(ledger, "commit_for", commit_late)
+    _replace(store, "commit_for", commit_late)
+
+
+def rows_rounded() -> None:
+    """The row is not quite the answer."""
+    rows_of = answers.rows_of
+
+    def rows_of_less(job: Any, now: Any) -> list[Any]:
+        return [(*row[:6], round(row[6] or 0.0, 3), row[7]) for row in rows_of(job, now)]
+
+    _replace(ledger, "rows_of", rows_of_less)
+
+
+def keys_forgotten() -> None:
+    """A new process does not know which keys the old one has answered."""
+    _replace(ledger, "recent_keys", lambda _connection, _now: [])
 
 
 def answers_swapped() -> None:
@@ -60,7 +92,9 @@ def _replace(module: Any, name: str, value: object) -> None:
     setattr(module, name, value)
 
 
-BUGS = {bug.__name__: bug for bug in (no_sync, answer_before_write, answers_swapped)}
+_ALL = (no_sync, spool_no_sync, spool_unchecked, answer_before_write, answers_swapped,
+        rows_rounded, keys_forgotten)  # fmt: skip
+BUGS = {bug.__name__: bug for bug in _ALL}
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ async def power_cut(setting: Setting, *, spooling: bool) -> Figures:
     # Reading a database file ends all locks that this process has on it: none may be open.
     place.engine.dispose()
     disk = Disk(root, IGNORED)
-    bench = Bench(place, setting.rng)
+    bench = Bench(place, setting.rng, setting.amount)
     service = Service(place, setting.module, strace_prefix(trace))
     await _record(bench, service, ANSWERS_EACH_CUT * setting.amount, spooling=spooling)
     findings = await asyncio.to_thread(_cut, place, trace, disk, setting)
@@ -47,11 +47,12 @@ async def _record(bench: Bench, service: Service, answers: int, *, spooling: boo
         await asyncio.to_thread(service.wait_until_ready)
         holder = connect_exclusively(bench)
         async with bench.load(connections=8) as progress:
-            for share in (0.25, 0.75, 1.0):
-                await wait_for(partial(_enough, progress, share * answers), "too few answers")
-                if spooling and share == 0.25:
+            for share, locked in ((0.25, False), (0.5, spooling), (0.25, False)):
+                if locked:
                     await asyncio.to_thread(holder.execute, "BEGIN EXCLUSIVE")
-                elif holder.in_transaction:
+                wanted = progress.answers + share * answers
+                await wait_for(partial(_enough, progress, wanted), "too few answers")
+                if locked:
                     holder.execute("ROLLBACK")
         holder.close()
     finally:

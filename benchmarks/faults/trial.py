@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from benchmarks.faults.client import Client, Progress
-from benchmarks.faults.compare import Verdict, compare, stored_rows
+from benchmarks.faults.compare import Verdict, compare
 from benchmarks.faults.journal import Journal, read_journal
 from benchmarks.faults.place import Place, ledger_health
+from benchmarks.faults.stored import stored_rows
 
 CONNECTIONS = 16
 PAUSE_SECONDS = 0.02  # in trials that last long: some hundred requests a second are enough
@@ -61,9 +63,19 @@ class Bench:
 
     place: Place
     rng: np.random.Generator
+    amount: int
     figures: Figures = field(default_factory=Figures)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    headers: str = ""
+
+    def __post_init__(self) -> None:
+        self._bar = tqdm(total=self.amount, desc="trials", unit="trial", leave=False)
+
+    def count(self, trials: int = 1) -> None:
+        """So many more trials are over."""
+        self.figures.trials += trials
+        self._bar.update(trials)
+        if self.figures.trials >= self.amount:
+            self._bar.close()
 
     @asynccontextmanager
     async def load(
@@ -75,7 +87,7 @@ class Bench:
         first = next(self.numbers)
         journal = Journal(path)
         client = Client(
-            self.place.settings.port, journal, self.numbers, pause=pause, headers=self.headers
+            self.place.settings.port, self.place.key, journal, self.numbers, pause=pause
         )
         try:
             async with client.load(connections) as progress:
@@ -89,6 +101,8 @@ class Bench:
         await self.wait_until_drained()
         await asyncio.to_thread(self._compare, first, next(self.numbers))
         self.figures.note("connections ended without an answer", progress.failures)
+        if ledger_health(self.place).get("balanced") is False:
+            self.figures.note("ledgers that call themselves unbalanced")
 
     def _compare(self, first: int, last: int) -> None:
         lines = read_journal(self.place.directory / "journal.jsonl")
@@ -99,8 +113,8 @@ class Bench:
         """Return once the service says that nothing waits in its spool."""
 
         def drained() -> bool:
-            health = ledger_health(self.place.settings)
-            return not health.get("waiting_rows") and health.get("mode") != "spooling"
+            health = ledger_health(self.place)
+            return health.get("mode") == "direct"
 
         await wait_for(drained, "the spool was not drained")
 
@@ -144,4 +158,4 @@ async def outage(
         await bench.wait_until_drained()
         bench.figures.drains.append(time.monotonic() - since)
         await asyncio.sleep(0.2)
-    bench.figures.trials += 1
+    bench.count()

@@ -18,7 +18,7 @@ async def swapped(bench: Bench, trials: int) -> None:
         async with bench.load() as progress:
             for _ in range(min(PART, trials - bench.figures.trials)):
                 await _swap(bench, progress, bench.figures.trials % 2 == 0)
-                bench.figures.trials += 1
+                bench.count()
             await asyncio.sleep(0.1)
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -16,7 +17,8 @@ import uvicorn
 
 from contracts.settings import Settings
 from service.app import create_app
-from service.protocol import make_protocol
+from service.journal import Journal
+from service.protocol import Guard, GuardedProtocol, make_protocol
 
 PATIENCE_SECONDS = 15
 
@@ -30,13 +32,16 @@ def wait_for(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS)
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[int]:
+def serving(
+    settings: Settings, journal: Journal | None = None, guard: Guard | None = None
+) -> Iterator[int]:
     """The app under uvicorn in this process; gives its port."""
+    protocol = partial(GuardedProtocol, guard=guard) if guard else make_protocol(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        create_app(settings, journal=journal),
         port=0,
         loop="uvloop",
-        http=make_protocol(settings),
+        http=protocol,
         ws="none",
         log_level="error",
         lifespan="on",
