@@ -15,6 +15,7 @@ from service.idempotency import Claim
 from service.ledger import Ledger
 from service.limits import Limits
 from service.routing import Lineup, drawn, reread
+from service.serving import Serving
 from service.shadow import Shadow
 
 # Decoding more than this would hold up every other request, so it goes to a thread.
@@ -92,7 +93,9 @@ class Answering:
             claim = _claim(question, digest)
             if (first := self._ledger.recall(claim)) is not None:
                 return first
-        lineup = _lineup_for(question.version, self._watcher.require_lineup())
+        lineup = self._watcher.require_lineup()
+        if question.version is not None:
+            lineup = Lineup(served(question.version, lineup))
         decoder = lineup.champion.decoder
         if len(rows) <= SMALL_ROWS:
             decoded = decoder.decode_rows(rows, event_time)
@@ -122,18 +125,16 @@ class Answering:
         return await self._ledger.predict(other.predictor, decoded, claim)
 
 
-def _lineup_for(version: str | None, lineup: Lineup) -> Lineup:
-    """The line-up, or the version alone that a question names.
+def served(version: str, lineup: Lineup) -> Serving:
+    """The version that a question or a path names.
 
     Raises:
         VersionNotServedError: it does not answer.
     """
-    if version is None:
-        return lineup
-    serving = None if lineup.is_shadowed else lineup.other
-    for one in (lineup.champion, serving):
+    other = None if lineup.is_shadowed else lineup.other
+    for one in (lineup.champion, other):
         if one is not None and one.version == version:
-            return Lineup(one)
+            return one
     raise VersionNotServedError(version, lineup.champion.version)
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from service.answering import VersionNotServedError
+from service.answering import served
 from service.answers import Answer
 from service.parts import PartsDep, json_response
 from service.protocols.asking import ask, read_off_loop
@@ -26,13 +26,10 @@ def get_served(request: Request, parts: PartsDep, name: str) -> Serving:
     Raises:
         UnknownModelError, VersionNotServedError: it names another.
     """
-    version = request.path_params.get("version")
     if name != parts.settings.model_name:
         raise UnknownModelError(name, parts.settings.model_name)
-    serving = parts.watcher.require()
-    if version not in (None, serving.version):
-        raise VersionNotServedError(version, serving.version)
-    return serving
+    lineup, version = parts.watcher.require_lineup(), request.path_params.get("version")
+    return lineup.champion if version is None else served(version, lineup)
 
 
 Served = Annotated[Serving, Depends(get_served)]
