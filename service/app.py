@@ -42,7 +42,7 @@ from service.protocols import invocations, v2, vertex
 from service.protocols.describe import describe_adapters
 from service.quality import Quality
 from service.refusals import Refusals
-from service.routes import health, models, outcomes, predictions, reports
+from service.routes import health, models, outcomes, predictions, reports, traffic
 from service.serving import Serving, load_serving
 from service.shadow import Shadow
 from service.shared_metrics import SharedMetrics
@@ -83,7 +83,9 @@ def create_app(
     )
     app.state.parts = parts
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    for module in (outcomes, predictions, models, reports, health, v2, invocations, vertex):
+    for module in (
+        outcomes, predictions, models, traffic, reports, health, v2, invocations, vertex
+    ):  # fmt: skip
         app.include_router(module.router)
     for known in KNOWN:
         app.add_exception_handler(known, _answer_known)

@@ -78,7 +78,7 @@ def _numbers(connection: Connection, newest: Subquery, target: Target) -> Counte
         number = connection.execute(select(func.count()).select_from(newest)).scalar_one()
         return Counter({"": number})
     query = select(label, func.count()).group_by(label)
-    return Counter(dict(connection.execute(query).tuples().all()))
+    return Counter(dict(list(connection.execute(query))))
 
 
 def _with_outcomes(connection: Connection, newest: Subquery) -> list[Row[Any]]:

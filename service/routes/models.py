@@ -1,25 +1,21 @@
-"""GET /models; promote, roll back and divide traffic for administrators."""
+"""GET /models, and promote and roll back for administrators."""
 
 import asyncio
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints
 from sqlalchemy import Connection
 
 from contracts.registry import champion, promote, roll_back
-from contracts.traffic import Rule, TrafficChange, current_traffic
-from contracts.traffic_rules import CheckedRule, change_traffic, check_traffic
-from service.arms import results_by_arm
+from contracts.traffic import current_traffic
 from service.caller import CallerDep
 from service.parts import Parts, PartsDep, json_response
 from service.queries import list_models
+from service.routes.traffic import describe_arms, describe_rule
 
 router = APIRouter()
 _Text = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
-_Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
-_Part = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
-_Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 
 
 class Reason(BaseModel):
@@ -30,42 +26,6 @@ class Reason(BaseModel):
     reason: _Text = "asked for over HTTP"
 
 
-class ChampionOnly(Reason):
-    """The champion answers everything: the end of any other rule."""
-
-    mode: Literal["champion"]
-
-
-class Canary(Reason):
-    """A share of requests is answered by another version."""
-
-    mode: Literal["canary"]
-    version: _Name
-    share: _Part
-    entity: _Name | None = None
-
-
-class Comparison(Reason):
-    """As a canary, for an A/B test."""
-
-    mode: Literal["ab"]
-    version: _Name
-    share: _Part = 0.5
-    entity: _Name | None = None
-
-
-class Shadowing(Reason):
-    """Another version is asked too; its answers are only logged."""
-
-    mode: Literal["shadow"]
-    version: _Name
-    share: _Share = 1.0
-    entity: _Name | None = None
-
-
-TrafficBody = Annotated[ChampionOnly | Canary | Comparison | Shadowing, Field(discriminator="mode")]
-
-
 @router.get("/models", summary="Registered versions, newest first, and how traffic is divided")
 def get_models(parts: PartsDep) -> Response:
     with parts.engine.connect() as connection:
@@ -73,8 +33,8 @@ def get_models(parts: PartsDep) -> Response:
         return json_response(
             {
                 **list_models(connection),
-                "traffic": _describe(traffic),
-                "arms": _arms(connection, parts, traffic),
+                "traffic": describe_rule(traffic),
+                "arms": describe_arms(connection, parts, traffic),
             }
         )
 
@@ -113,30 +73,6 @@ async def post_rollback(parts: PartsDep, caller: CallerDep, body: Reason | None 
     return await _answer(parts, await parts.ledger.run(task))
 
 
-@router.post(
-    "/models/traffic",
-    summary="Divide requests among the champion and another version",
-    responses={
-        404: {"description": "no such version"},
-        409: {"description": "the champion's requests cannot be divided so"},
-    },
-)
-async def post_traffic(parts: PartsDep, caller: CallerDep, body: TrafficBody) -> Response:
-    """In force when the answer comes; every other worker follows at its next look."""
-    asked = body.model_dump(exclude={"reason"})
-    checked = await asyncio.to_thread(_check, parts, Rule(**asked))
-
-    def task(connection: Connection) -> TrafficChange | None:
-        change_traffic(
-            connection, checked, actor=caller.actor, reason=body.reason, now=parts.clock()
-        )
-        return current_traffic(connection)
-
-    traffic = await parts.ledger.run(task)
-    await asyncio.to_thread(parts.watcher.look)
-    return json_response({"traffic": _describe(traffic), "problem": parts.watcher.problem})
-
-
 async def _answer(parts: Parts, before: str | None) -> Response:
     """Swap now rather than at the next poll, and say who answers from here on."""
     await asyncio.to_thread(parts.watcher.look)
@@ -153,34 +89,3 @@ async def _answer(parts: Parts, before: str | None) -> Response:
 def _champion_version(connection: Connection) -> str | None:
     current = champion(connection)
     return current.version if current else None
-
-
-def _check(parts: Parts, rule: Rule) -> CheckedRule:
-    with parts.engine.connect() as connection:
-        return check_traffic(connection, parts.settings.bundles_dir, rule)
-
-
-def _describe(traffic: TrafficChange | None) -> dict[str, Any] | None:
-    """The rule in force; None = there was never one."""
-    if traffic is None:
-        return None
-    rule = traffic.rule
-    return {
-        "mode": rule.mode,
-        "version": rule.version,
-        "share": rule.share,
-        "entity": rule.entity,
-        "changed_at": traffic.changed_at,
-        "actor": traffic.actor,
-        "reason": traffic.reason,
-    }
-
-
-def _arms(
-    connection: Connection, parts: Parts, traffic: TrafficChange | None
-) -> list[dict[str, Any]]:
-    """What the versions of the rule have done; nothing without a rule or a champion that loads."""
-    serving = parts.watcher.serving
-    if traffic is None or serving is None:
-        return []
-    return results_by_arm(connection, traffic, serving.version, serving.schema.target)
