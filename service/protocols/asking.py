@@ -30,7 +30,9 @@ async def ask(request: Request, parts: Parts, asked: Asked, version: str | None 
     key = read_key(None if header is None else header.encode("latin-1"))
     digest = None if key is None else await _digest(request)
     question = Question(get_caller(request), key, version)
-    return await parts.answering.answer_rows(asked.rows, question, digest, asked.event_time)
+    answer = await parts.answering.answer_rows(asked.rows, question, digest, asked.event_time)
+    request.scope.update(rows=len(asked.rows), model_version=answer.model_version)  # for the log
+    return answer
 
 
 async def _digest(request: Request) -> str:
