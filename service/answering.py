@@ -5,6 +5,7 @@ import hashlib
 from datetime import datetime
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from uuid_utils import uuid7
 
 from service.answers import Answer
@@ -68,7 +69,7 @@ class Answering:
         if len(body) <= SMALL_BODY:
             decoded = decoder.decode(body)
         else:
-            decoded = await asyncio.to_thread(decoder.decode, body)
+            decoded = await asyncio.to_thread(_decode_large, lineup, body)
         return await self._ask(lineup, decoded, question.caller, claim)
 
     async def answer_rows(
@@ -120,6 +121,16 @@ class Answering:
         if not lineup.alike:
             decoded = await asyncio.to_thread(reread, decoded, other.decoder)
         return await self._ledger.predict(other.predictor, decoded, claim)
+
+
+def _decode_large(lineup: Lineup, body: bytes) -> Decoded:
+    """Decode, and where one model answers all, ask it: the ledger's thread then only writes."""
+    decoded = lineup.champion.decoder.decode(body)
+    if lineup.rule is not None or len(decoded.features) <= SMALL_ROWS:
+        return decoded
+    predictor = lineup.champion.predictor
+    answers = predictor.answers(decoded.numeric, decoded.text)
+    return replace(decoded, asked=predictor, answers=answers)
 
 
 def lineup_for(version: str | None, lineup: Lineup) -> Lineup:

@@ -6,7 +6,9 @@ from datetime import datetime
 from functools import lru_cache
 
 import msgspec
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 from uuid_utils import uuid7
 
 from service.batch import KeptAnswer
@@ -32,12 +34,8 @@ _decode = msgspec.json.Decoder().decode
 
 def answer_group(predictor: Predictor, group: Sequence[Job]) -> list[Job]:
     """One call of the model for the group; gives the jobs that it has a finite answer for."""
-    answers = predictor.answers(
-        [row for job in group for row in job.payload.numeric],
-        [row for job in group for row in job.payload.text],
-    )
     answered = []
-    readings = predictor.read_each(answers, [job.rows for job in group])
+    readings = predictor.read_each(_ask(predictor, group), [job.rows for job in group])
     for job, reading in zip(group, readings, strict=True):
         if isinstance(reading, NotFiniteError):
             job.answer = reading
@@ -46,6 +44,22 @@ def answer_group(predictor: Predictor, group: Sequence[Job]) -> list[Job]:
         job.answer = _answer(reading, predictor.version, job.payload.first_id)
         answered.append(job)
     return answered
+
+
+def _ask(predictor: Predictor, group: Sequence[Job]) -> NDArray[np.float32]:
+    """What the model answers to the group's rows, float32 (n, outputs)."""
+    waiting = [job for job in group if job.payload.asked is not predictor]
+    if not waiting:
+        return np.concatenate([job.payload.answers for job in group])
+    answers = predictor.answers(
+        [row for job in waiting for row in job.payload.numeric],
+        [row for job in waiting for row in job.payload.text],
+    )
+    if len(waiting) == len(group):
+        return answers
+    parts = iter(np.split(answers, np.cumsum([job.rows for job in waiting])[:-1]))
+    known = (job.payload.answers if job.payload.asked is predictor else None for job in group)
+    return np.concatenate([next(parts) if own is None else own for own in known])
 
 
 def rows_of(job: Job, now: datetime) -> list[Row]:

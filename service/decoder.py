@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from contracts.moments import split_text
 from contracts.schema import MISSING_CATEGORY, FeatureSchema
@@ -52,7 +55,8 @@ class Decoded(msgspec.Struct, frozen=True):  # a dataclass takes five times as l
 
     `numeric` and `text` are what FeatureSchema.to_matrices would give (None = missing too), as
     lists so that a group of requests becomes one matrix; `features` is each row's JSON for the
-    ledger; `first_id` is the prediction_id of the first row, where it had to be known early.
+    ledger; `first_id` is the prediction_id of the first row, where it had to be known early;
+    `answers` is what the model `asked` has answered already, float32 (n, outputs).
     """
 
     numeric: Sequence[Sequence[float | None]]
@@ -60,9 +64,11 @@ class Decoded(msgspec.Struct, frozen=True):  # a dataclass takes five times as l
     features: list[str]
     event_time: datetime | None
     first_id: str | None = None
+    asked: object = None
+    answers: NDArray[np.float32] | None = None
 
     def with_first_id(self, first_id: str | None) -> "Decoded":
-        return Decoded(self.numeric, self.text, self.features, self.event_time, first_id)
+        return replace(self, first_id=first_id)
 
 
 class Decoder:

@@ -31,9 +31,7 @@ async def ask(request: Request, parts: Parts, asked: Asked, version: str | None 
     digest = None if key is None else await _digest(request)
     question = Question(get_caller(request), key, version)
     answer = await parts.answering.answer_rows(asked.rows, question, digest, asked.event_time)
-    # For the request's line in the log.
-    request.scope["rows"] = len(answer.prediction_id)
-    request.scope["model_version"] = answer.model_version
+    request.scope.update(rows=len(asked.rows), model_version=answer.model_version)  # for the log
     return answer
 
 
