@@ -24,7 +24,7 @@ from service.access import AccessSettingsError, check_settings
 from service.app import create_app
 from service.journal import Journal
 from service.key_store import valid_keys
-from service.limits import LimitsUrlError, check_limits_url
+from service.limits import LimitsUrlError, check_limits
 from service.log_lines import log_to, make_journal
 from service.oidc import OidcSettingsError, make_tokens
 from service.otel import TracingMissingError, traces_wanted
@@ -141,9 +141,9 @@ def _check_start(settings: Settings) -> None:
         engine.dispose()
         make_tokens(settings)
         open_spool(settings.spool_dir, settings.spool_max_bytes).close()
-        check_limits_url(settings.limits_url)
-        if warning := check_settings(settings, keys):
-            log.warning(warning)
+        for warning in (check_settings(settings, keys), check_limits(settings)):
+            if warning:
+                log.warning(warning)
     except REFUSALS as error:
         sys.exit(f"cannot start: {error}")
     except SQLAlchemyError as error:

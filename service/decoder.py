@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from heapq import nsmallest
 from typing import Any
 
 import msgspec
@@ -105,7 +106,7 @@ class Decoder:
         if type(request) is not dict:
             raise _invalid(None, None, f"the body is {name_of(request)}", FORMS)
         if unknown := request.keys() - TOP_LEVEL:
-            fields = [safe_text(name) for name in sorted(unknown)[:MAX_PROBLEMS]]
+            fields = [safe_text(name) for name in nsmallest(MAX_PROBLEMS, unknown)]
             raise InvalidRequestError(
                 [Problem(None, name, "unknown field", FORMS) for name in fields]
             )
@@ -188,7 +189,7 @@ class Decoder:
 
     def _report_unknown(self, index: int, row: dict[str, Any], problems: list[Problem]) -> None:
         allowed = f"one of {', '.join(self._names)}"
-        for name in sorted(row.keys() - self._known)[:MAX_PROBLEMS]:
+        for name in nsmallest(MAX_PROBLEMS, row.keys() - self._known):
             problems.append(Problem(index, safe_text(name), "unknown feature", allowed))
 
 

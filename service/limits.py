@@ -179,15 +179,21 @@ def make_limits(settings: Settings, engine: Engine, on_failure: Callable[[], Non
     return Limits(storage, on_failure)
 
 
-def check_limits_url(url: str) -> None:
-    """Say before the start whether limits can be counted there.
+def check_limits(settings: Settings) -> str | None:
+    """Whether limits can be counted as the settings say; a warning where that is not exact.
 
     Raises:
         LimitsUrlError: there is no such place.
     """
-    scheme, mark, place = url.partition("://")
+    scheme, mark, place = settings.limits_url.partition("://")
     if not mark or not (scheme in _HERE or (scheme in _REDIS and place)):
         raise LimitsUrlError(scheme)
+    if scheme == "memory" and settings.workers > 1:
+        return (
+            f"each of {settings.workers} workers lets a key use its whole limit; "
+            "set PERENNIAL_LIMITS_URL=database://"
+        )
+    return None
 
 
 @lru_cache(maxsize=1024)

@@ -77,14 +77,19 @@ def _parse(body: bytes, target: Target, max_rows: int) -> list[Outcome]:
     try:
         rows = OutcomesBody.model_validate_json(body).outcomes
     except ValidationError as error:
-        details = error.errors(include_input=False, include_url=False)[:MAX_PROBLEMS]
-        problems = [_problem(one["loc"], one["msg"], allowed) for one in details]
-        raise InvalidRequestError(problems) from None
+        raise InvalidRequestError(_problems(error, allowed)) from None
     if len(rows) > max_rows:
         problem = Problem(None, "outcomes", f"has {len(rows)} rows", f"at most {max_rows}")
         raise InvalidRequestError([problem])
     _require_answers(rows, target, allowed["outcome"])
     return [Outcome(row.prediction_id, row.outcome, row.observed_at) for row in rows]
+
+
+def _problems(error: ValidationError, allowed: dict[str, str]) -> list[Problem]:
+    if error.error_count() > 10 * MAX_PROBLEMS:  # listing them would take long
+        return [_problem((), f"has {error.error_count()} problems", allowed)]
+    details = error.errors(include_input=False, include_url=False)[:MAX_PROBLEMS]
+    return [_problem(one["loc"], one["msg"], allowed) for one in details]
 
 
 def _require_answers(rows: list[OutcomeBody], target: Target, allowed: str) -> None:

@@ -17,7 +17,7 @@ from contracts.tables import rate_limits
 from service.app import create_app
 from service.caller import Caller
 from service.key_store import NewKey, create_key
-from service.limits import LimitReachedError, LimitsUrlError, check_limits_url, make_limits
+from service.limits import LimitReachedError, LimitsUrlError, check_limits, make_limits
 from tests.bundles import EXAMPLE
 from tests.conftest import bearer
 from tests.postgresql import temporary_postgresql
@@ -199,9 +199,16 @@ def test_a_hanging_counter_holds_up_one_request_a_second(settings: Settings) -> 
 
 
 @pytest.mark.parametrize("url", ["", "memory", "redis://", "memcached://x", "postgresql://x/y"])
-def test_another_place_to_count_is_refused_in_one_sentence(url: str) -> None:
+def test_another_place_to_count_is_refused_in_one_sentence(settings: Settings, url: str) -> None:
     with pytest.raises(LimitsUrlError, match="PERENNIAL_LIMITS_URL"):
-        check_limits_url(url)
+        check_limits(settings.model_copy(update={"limits_url": url}))
+
+
+def test_counting_in_each_of_several_workers_is_warned_of(settings: Settings) -> None:
+    assert check_limits(settings) is None
+    assert "database://" in check_limits(settings.model_copy(update={"workers": 2}))
+    shared = {"workers": 2, "limits_url": "database://"}
+    assert check_limits(settings.model_copy(update=shared)) is None
 
 
 @pytest.fixture
