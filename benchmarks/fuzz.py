@@ -94,7 +94,7 @@ def _run(url: str, headers: dict[str, str], seed: int, scratch: Path) -> dict[st
     command = [str(TOOL), "run", str(scratch / DOCUMENT), "--url", url, "--checks", "all",
                "--no-color", "--phases", "examples,coverage,fuzzing,stateful",
                "--continue-on-failure", "--request-timeout", "60",
-               "--max-examples", str(EXAMPLES), "--seed", str(seed), "--workers", "2",
+               "--max-examples", str(EXAMPLES), "--seed", str(seed), "--workers", "1",
                "--suppress-health-check", "all", "--generation-database", "none",
                "--warnings", "off", "--report", "json",
                "--report-json-path", str(found)]  # fmt: skip
