@@ -23,7 +23,7 @@ from contracts.settings import Settings
 from service.access import Access
 from service.answering import Answering
 from service.champion import ChampionWatcher
-from service.decoder import InvalidRequestError, Problem
+from service.decoder import MAX_PROBLEMS, InvalidRequestError, Problem
 from service.errors import KNOWN, answer_error
 from service.explain import Explainer
 from service.front import Front
@@ -42,7 +42,7 @@ from service.protocols import invocations, v2, vertex
 from service.protocols.describe import describe_adapters
 from service.quality import Quality
 from service.refusals import Refusals
-from service.routes import health, models, outcomes, predictions, reports, traffic
+from service.routes import api_page, health, models, outcomes, predictions, reports, traffic
 from service.serving import Serving, load_serving
 from service.shadow import Shadow
 from service.shared_metrics import SharedMetrics
@@ -50,6 +50,7 @@ from service.sole_writer import hold_database
 from service.state import State
 from service.targets import targets_in
 from service.traffic_state import TrafficState
+from service.values import safe_text
 
 
 def utc_now() -> datetime:
@@ -79,12 +80,14 @@ def create_app(
         title="Perennial",
         generate_unique_id_function=_operation_id,
         lifespan=partial(_lifespan, parts, on_started),
+        docs_url=None,  # both load scripts from another site
+        redoc_url=None,
         redirect_slashes=False,  # a redirect would name the host that the request named
     )
     app.state.parts = parts
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     for module in (
-        outcomes, predictions, models, traffic, reports, health, v2, invocations, vertex
+        outcomes, predictions, models, traffic, reports, health, api_page, v2, invocations, vertex
     ):  # fmt: skip
         app.include_router(module.router)
     for known in KNOWN:
@@ -228,6 +231,7 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     problems = [Problem(None, None, "the request is invalid", "see /docs")]
     if isinstance(error, RequestValidationError):
         problems = [
-            Problem(None, str(one["loc"][-1]), one["msg"], "see /docs") for one in error.errors()
+            Problem(None, safe_text(str(one["loc"][-1])), one["msg"], "see /docs")
+            for one in error.errors()[:MAX_PROBLEMS]
         ]
     return await _answer_known(request, InvalidRequestError(problems))

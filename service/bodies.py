@@ -17,6 +17,9 @@ _JSON = b"application/json"
 # `curl -d` calls every body a form. A page that sends one says where it is from (origins.py).
 _JSON_TOO = frozenset({_JSON, b"application/x-www-form-urlencoded"})
 _JSON_PATHS = frozenset({"/predict", "/outcomes"})
+# Admin acts name a reason, no rows.
+_ADMIN_PATHS = "/models/"
+_ADMIN_BYTES = 65_536
 # Set by service/protocol.py once a body has taken too long.
 TOO_SLOW = "perennial.too_slow"
 # Text may hold brackets too, so this is far from what max_rows rows need.
@@ -33,7 +36,10 @@ class TooLargeError(ValueError):
     """A request body is beyond the limit."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"the body is larger than {limit} bytes (PERENNIAL_MAX_BODY_BYTES)")
+        super().__init__(
+            f"the body is larger than {limit} bytes (PERENNIAL_MAX_BODY_BYTES, or {_ADMIN_BYTES} "
+            "for admin acts)"
+        )
 
 
 class TooSlowError(TimeoutError):
@@ -61,6 +67,11 @@ def check_kind(path: str, headers: Mapping[bytes, bytes]) -> None:
     kind = given.partition(b";")[0].strip().lower()
     if kind in _FORM_TYPES or (path in _JSON_PATHS and kind not in _JSON_TOO):
         raise WrongBodyTypeError("send JSON, with Content-Type: application/json")
+
+
+def body_limit(path: str, limit: int) -> int:
+    """How many bytes a body may have: `limit`, or less where no rows are sent."""
+    return min(limit, _ADMIN_BYTES) if path.startswith(_ADMIN_PATHS) else limit
 
 
 def check_length(headers: Mapping[bytes, bytes], limit: int) -> None:

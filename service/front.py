@@ -16,6 +16,7 @@ from service.access import Access
 from service.answering import Answering, Question
 from service.bodies import (
     ClientGoneError,
+    body_limit,
     check_containers,
     check_kind,
     check_length,
@@ -132,8 +133,9 @@ class Front:
     async def _read(self, exchange: Exchange) -> bytes:
         scope, headers = exchange.scope, exchange.headers
         check_kind(scope["path"], headers)
-        check_length(headers, self._max_body_bytes)
-        body = await read_body(scope, exchange.receive, self._max_body_bytes)
+        limit = body_limit(scope["path"], self._max_body_bytes)
+        check_length(headers, limit)
+        body = await read_body(scope, exchange.receive, limit)
         check_containers(body, headers, self._max_rows)
         return body
 

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
@@ -27,9 +27,12 @@ from service.limit_storage import DatabaseStorage
 
 log = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 0.5
+PATIENCE_SECONDS = 1.0
 # After a failure nothing is counted for so long; then one request finds out.
 PAUSE_SECONDS = 5.0
+# More wait for their turn, outside of PATIENCE_SECONDS: a flood must not make counting fail.
+AT_ONCE = 2
+_HERE = frozenset({"memory", "database"})
 _REDIS = frozenset({"redis", "rediss", "redis+unix"})
 
 
@@ -55,6 +58,21 @@ class LimitReachedError(RuntimeError):
         }
 
 
+class Item(NamedTuple):
+    """One limit of one key for one purpose."""
+
+    limit: RateLimitItem
+    key_id: str
+    purpose: str
+
+
+class _Refused(NamedTuple):
+    """What a counter held when it refused, and when its window ends, in seconds since 1970."""
+
+    remaining: int
+    until: float
+
+
 class Limits:
     """Spends callers' rates and quotas.
 
@@ -73,7 +91,9 @@ class Limits:
         self._limiter = FixedWindowRateLimiter(storage)
         self._on_failure = on_failure
         self._seconds = seconds
+        self._turn = asyncio.Semaphore(AT_ONCE)
         self._paused_until = 0.0
+        self._refused: dict[Item, _Refused] = {}  # at most one entry for each limit of a key
         self.problem: str | None = None  # for /health/ready
 
     async def spend(self, caller: Caller, rows: int, purpose: str = "predictions") -> None:
@@ -87,20 +107,14 @@ class Limits:
         """
         if caller.rate is None and caller.quota is None:
             return
-        items = _items(caller.rate, caller.quota)
-        for item in items:
-            if rows > item.amount:
-                told = f"at most {item.amount} at once: the key's limit is {item}"
-                raise InvalidRequestError([Problem(None, "instances", f"has {rows} rows", told)])
-        if self._seconds() < self._paused_until:
-            self._on_failure()
-            return
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._spend(items, (caller.key_id, purpose), rows)
-            self.problem = None
-        except (StorageError, OSError) as error:  # TimeoutError is one
-            self._fail(error)
+        limits = _parse(caller.rate, caller.quota)
+        for limit in limits:
+            if rows > limit.amount:
+                told = f"at most {limit.amount} at once: the key's limit is {limit}"
+                raise InvalidRequestError([Problem(None, None, f"the body has {rows} rows", told)])
+        items = [Item(limit, caller.key_id, purpose) for limit in limits]
+        async with self._turn:
+            await self._count(items, rows)
 
     async def stop(self) -> None:
         """Let go of connections and threads."""
@@ -110,20 +124,38 @@ class Limits:
             client: Any = cast(RedispyBridge, self._storage.bridge).get_connection()
             await client.aclose()
 
-    async def _spend(
-        self, items: tuple[RateLimitItem, ...], names: tuple[str, str], rows: int
-    ) -> None:
-        # Asking first spares what is refused from being counted; only `hit` is exact.
+    async def _count(self, items: list[Item], rows: int) -> None:
+        now = self._seconds()
         for item in items:
-            if not await self._limiter.test(item, *names, cost=rows):
-                raise await self._reached(item, names)
-        for item in items:
-            if not await self._limiter.hit(item, *names, cost=rows):
-                raise await self._reached(item, names)
+            refused = self._refused.get(item)
+            if refused is not None and now < refused.until and rows > refused.remaining:
+                raise self._error(item, refused)
+        if now < self._paused_until:
+            self._on_failure()
+            return
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._spend(items, rows)
+            self.problem = None
+        except (StorageError, OSError) as error:  # TimeoutError is one
+            self._fail(error)
 
-    async def _reached(self, item: RateLimitItem, names: tuple[str, str]) -> LimitReachedError:
-        reset, remaining = await self._limiter.get_window_stats(item, *names)
-        return LimitReachedError(item, remaining, max(1, math.ceil(reset - self._seconds())))
+    async def _spend(self, items: list[Item], rows: int) -> None:
+        # Asking first spares what is refused from being counted; only `hit` is exact.
+        for act in (self._limiter.test, self._limiter.hit):
+            for item in items:
+                if not await act(item.limit, item.key_id, item.purpose, cost=rows):
+                    raise await self._refuse(item)
+
+    async def _refuse(self, item: Item) -> LimitReachedError:
+        """Remember it: until the window ends there will be no more than now."""
+        stats = await self._limiter.get_window_stats(item.limit, item.key_id, item.purpose)
+        refused = self._refused[item] = _Refused(stats.remaining, stats.reset_time)
+        return self._error(item, refused)
+
+    def _error(self, item: Item, refused: _Refused) -> LimitReachedError:
+        seconds = max(1, math.ceil(refused.until - self._seconds()))
+        return LimitReachedError(item.limit, refused.remaining, seconds)
 
     def _fail(self, error: Exception) -> None:
         self._on_failure()
@@ -153,11 +185,11 @@ def check_limits_url(url: str) -> None:
     Raises:
         LimitsUrlError: there is no such place.
     """
-    scheme, _, place = url.partition("://")
-    if scheme not in ("memory", "database") and not (scheme in _REDIS and place):
+    scheme, mark, place = url.partition("://")
+    if not mark or not (scheme in _HERE or (scheme in _REDIS and place)):
         raise LimitsUrlError(scheme)
 
 
 @lru_cache(maxsize=1024)
-def _items(*texts: str | None) -> tuple[RateLimitItem, ...]:
+def _parse(*texts: str | None) -> tuple[RateLimitItem, ...]:
     return tuple(parse(text) for text in texts if text is not None)

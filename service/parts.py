@@ -53,7 +53,10 @@ def get_parts(request: Request) -> Parts:
 PartsDep = Annotated[Parts, Depends(get_parts)]
 
 # Our own pages run no script and load nothing from elsewhere.
-_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'"
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
 
 
 def json_response(content: Any, status: int = 200) -> Response:

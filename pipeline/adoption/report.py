@@ -67,7 +67,7 @@ def _request(findings: Findings) -> list[str]:
             line = " "
         line += text
     body = shlex.quote("\n".join([*lines, line]))
-    ask = '  curl -s localhost:8000/predict -H "X-API-Key: $PERENNIAL_API_KEY" -d \\'
+    ask = '  curl -s localhost:8000/predict -H "X-API-Key: $PERENNIAL_API_KEY" --json \\'
     return [
         "  export PERENNIAL_API_KEY=...  # the key that `make run` prints",
         ask,

@@ -14,6 +14,7 @@ from pydantic import (
 from pydantic import Field as PydanticField
 
 from contracts.schema import MAGNITUDE_LIMIT, Target
+from service.caller import CallerDep
 from service.decoder import MAX_PROBLEMS, MOMENT, InvalidRequestError, Problem, parse_moment
 from service.outcomes import Outcome, Result, can_exist
 from service.parts import Parts, PartsDep, json_response
@@ -54,9 +55,10 @@ class OutcomesBody(BaseModel):
     summary="Record true labels",
     description="Repeating is harmless; another value for the same prediction is a correction.",
 )
-async def post_outcomes(request: Request, parts: PartsDep) -> Response:
+async def post_outcomes(request: Request, parts: PartsDep, caller: CallerDep) -> Response:
     target = parts.watcher.require().schema.target
     outcomes = _parse(await request.body(), target, parts.settings.max_rows)
+    await parts.limits.spend(caller, len(outcomes), "outcomes")
     waiting = parts.ledger.may_hold_unknown()  # asked first: it may be replayed meanwhile
     results = await parts.ledger.record(outcomes)
     _count(parts, results)

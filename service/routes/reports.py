@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _SANDBOX = (
     "sandbox allow-scripts; default-src 'none'; "
     "script-src 'unsafe-inline' 'unsafe-eval' blob: data:; style-src 'unsafe-inline'; "
-    "img-src data: blob: 'self'; font-src data:"
+    "img-src data: blob: 'self'; font-src data:; frame-ancestors 'none'"
 )
 
 

@@ -89,7 +89,7 @@ def test_every_curl_of_the_readme_answers(trained_clone: Path, stack: Running) -
         row = json.loads(_get(stack, f"/predictions/{prediction_id}"))
         assert row["model_version"] == answer["model_version"]
         body = json.dumps({"outcomes": [{"prediction_id": prediction_id, "outcome": 1}]})
-        run_in(trained_clone, "curl", "-sf", f"http://{stack.address}/outcomes", "-d", body,
+        run_in(trained_clone, "curl", "-sf", f"http://{stack.address}/outcomes", "--json", body,
                "-H", f"X-API-Key: {stack.key}")  # fmt: skip
 
 

@@ -31,5 +31,14 @@ def test_it_follows_the_champion(
     assert client.get("/openapi.json").json()["info"]["version"] == registered[1]
 
 
-def test_docs_opens(client: TestClient) -> None:
-    assert client.get("/docs").status_code == 200
+def test_the_page_shows_operations_features_and_commands_without_any_script(
+    client: TestClient,
+) -> None:
+    answer = client.get("/docs")
+    assert answer.status_code == 200
+    assert "POST /predict" in answer.text
+    assert "curl --json" in answer.text
+    assert "from 0 to 23" in answer.text
+    assert "<script" not in answer.text
+    assert "src=" not in answer.text
+    assert client.get("/redoc").status_code == 404
