@@ -93,8 +93,8 @@ def _run(url: str, headers: dict[str, str], seed: int, scratch: Path) -> dict[st
     found = scratch / "report.json"
     command = [str(TOOL), "run", str(scratch / DOCUMENT), "--url", url, "--checks", "all",
                "--no-color", "--phases", "examples,coverage,fuzzing,stateful",
-               "--continue-on-failure", "--request-timeout", "60",
-               "--max-examples", str(EXAMPLES), "--seed", str(seed), "--workers", "2",
+               "--continue-on-failure", "--request-timeout", "60", "--max-response-time", "35",
+               "--max-examples", str(EXAMPLES), "--seed", str(seed), "--workers", "1",
                "--suppress-health-check", "all", "--generation-database", "none",
                "--warnings", "off", "--report", "json",
                "--report-json-path", str(found)]  # fmt: skip

@@ -37,11 +37,15 @@ class Result:
 
 
 def record_outcomes(
-    connection: Connection, given: Sequence[Outcome], now: datetime
+    connection: Connection, given: Sequence[Outcome], now: datetime, *, keep_unknown: bool = False
 ) -> list[Result]:
     """Append what is new; one result for each given outcome, in order.
 
     The same value as the latest one of its prediction changes nothing, so a sender may repeat.
+
+    Args:
+        keep_unknown: append outcomes of unknown predictions too. Those that were accepted while
+            the database was away may come before their rows, which wait in another spool.
     """
     ids = list(dict.fromkeys(one.prediction_id for one in given if can_exist(one.prediction_id)))
     known = _known_ids(connection, ids)
@@ -50,7 +54,8 @@ def record_outcomes(
     results: list[Result] = []
     for one in given:
         status, text = _judge(one, known, latest), json.dumps(one.outcome)
-        if status in ("recorded", "corrected"):
+        is_first = status == "unknown" and latest.get(one.prediction_id) != text
+        if status in ("recorded", "corrected") or (keep_unknown and is_first):
             latest[one.prediction_id] = text  # a later entry of the same request sees it
             rows.append(_row(one, text, now))
         results.append(_result(one, status))

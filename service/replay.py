@@ -36,7 +36,7 @@ class Replayed:
         rows: in the database now; `repeated` of them were before.
         quarantined: rows that are in the quarantine instead; 1 for a record whose rows nobody
             can count.
-        unknown_outcomes: outcomes whose prediction does not exist.
+        unknown_outcomes: outcomes whose prediction is not there yet; they are kept.
     """
 
     rows: int = 0
@@ -167,10 +167,12 @@ def _record_outcomes(connection: Connection, batch: Batch) -> int:
     """Gives how many outcomes have no prediction."""
     if not batch.outcomes:
         return 0
-    results = record_outcomes(connection, batch.outcomes, batch.at)
+    results = record_outcomes(connection, batch.outcomes, batch.at, keep_unknown=True)
     unknown = [result.prediction_id for result in results if result.status == "unknown"]
     if unknown:
-        log.warning("%d accepted outcomes have no prediction, like %s", len(unknown), unknown[0])
+        log.warning(
+            "%d accepted outcomes have no prediction yet, like %s", len(unknown), unknown[0]
+        )
     return len(unknown)
 
 

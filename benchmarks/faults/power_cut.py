@@ -23,6 +23,7 @@ from benchmarks.faults.requests import make_request, number_of
 from benchmarks.faults.stored import Stored, spooled_rows
 from benchmarks.faults.syscalls import Call
 
+SAMPLES = 8
 VARIANTS = 2  # disks on which something unsynced survives, for each instant
 _ANSWER = re.compile(rb'\{"prediction":.*?"model_version":"[^"]*"\}')
 _ROWS = """SELECT prediction_id, event_time, model_version, features, prediction, probability
@@ -31,12 +32,19 @@ _ROWS = """SELECT prediction_id, event_time, model_version, features, prediction
 
 @dataclass
 class Findings:
-    """What the rebuilt disks showed; `broken` counts those that SQLite found corrupt."""
+    """What the rebuilt disks showed.
+
+    Attributes:
+        broken: disks that SQLite found corrupt.
+        spooled: acknowledged rows that only the spool held, over all disks.
+        samples: some disks, each with the ids that had been answered.
+    """
 
     cuts: int = 0
     disks: int = 0
     broken: int = 0
-    spooled: int = 0  # acknowledged rows that only the spool held, over all disks
+    spooled: int = 0
+    samples: list[tuple[dict[str, bytes], set[str]]] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
 
 
@@ -81,6 +89,8 @@ def cut_everywhere(
             for kept in (None, *[rng] * VARIANTS):
                 files = disk.after_cut(kept)
                 _judge(files, expected, findings, (database, spool), scratch)
+            if findings.cuts % max(1, len(chosen) // SAMPLES) == 0:
+                findings.samples.append((files, set(expected.answers)))
             bar.update()
     findings.verdict.acknowledged = len(expected.answers)
     return findings

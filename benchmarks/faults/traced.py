@@ -1,8 +1,8 @@
 """The real service under strace, answering from its database or from its spool."""
 
 import asyncio
+import shutil
 import tempfile
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from benchmarks.faults.lost_writes import Disk
 from benchmarks.faults.place import Place, Service, make_place
 from benchmarks.faults.power_cut import Findings, cut_everywhere
 from benchmarks.faults.setting import Setting
+from benchmarks.faults.stored import stored_rows
 from benchmarks.faults.syscalls import read_calls, require_strace, strace_prefix
 from benchmarks.faults.trial import Bench, Figures, wait_for
 
@@ -38,6 +39,7 @@ async def power_cut(setting: Setting, *, spooling: bool) -> Figures:
     service = Service(place, setting.module, strace_prefix(trace))
     await _record(bench, service, ANSWERS_EACH_CUT * setting.amount, spooling=spooling)
     findings = await asyncio.to_thread(_cut, place, trace, disk, setting)
+    await _start_again(bench, Service(place, setting.module), root, findings)
     return _figures(bench, findings)
 
 
@@ -68,7 +70,6 @@ def _cut(place: Place, trace: Path, disk: Disk, setting: Setting) -> Findings:
     calls = list(read_calls(trace))
     database = Path(place.engine.url.database or "")
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
-
     with tempfile.TemporaryDirectory(dir=memory) as scratch:
         return cut_everywhere(
             calls, disk, database, place.settings.spool_dir, setting.amount, setting.rng,
@@ -76,9 +77,30 @@ def _cut(place: Place, trace: Path, disk: Disk, setting: Setting) -> Findings:
         )  # fmt: skip
 
 
+async def _start_again(bench: Bench, service: Service, root: Path, findings: Findings) -> None:
+    """Let the real service start on some of the disks, and look once nothing is spooled."""
+    for files, answered in findings.samples:
+        shutil.rmtree(root)
+        for name, content in files.items():
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).write_bytes(content)
+        try:
+            service.start()
+            await asyncio.to_thread(service.wait_until_ready)
+            await bench.wait_until_drained()
+            ids = [row.prediction_id for row in stored_rows(bench.place.engine)]
+        finally:
+            service.kill()
+            bench.place.engine.dispose()
+        findings.verdict.lost += len(answered - set(ids))
+        findings.verdict.duplicated += len(ids) - len(set(ids))
+        bench.figures.note("disks that the service started on")
+
+
 def _figures(bench: Bench, findings: Findings) -> Figures:
     """The load's own comparison, before any cut, counts too."""
-    figures = replace(bench.figures, trials=findings.cuts)
+    bench.count(findings.cuts)
+    figures = bench.figures
     acknowledged = figures.verdict.acknowledged
     figures.verdict.add(findings.verdict)
     figures.verdict.acknowledged = acknowledged

@@ -61,10 +61,12 @@ class System:
 @contextlib.contextmanager
 def process(command: list[str], environment: Mapping[str, str], log: Path) -> Iterator[int]:
     """A Python process and its pid; its output goes to `log`, as a container's does."""
+    inherited = {**os.environ}
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # as installed: compiled once
     with log.open("w") as output:
         started = subprocess.Popen(
             [sys.executable, *command],
-            env={**os.environ, **environment},
+            env={**inherited, **environment},
             stdout=output,
             stderr=subprocess.STDOUT,
         )

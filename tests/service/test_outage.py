@@ -217,7 +217,7 @@ def quarantined(settings: Settings) -> list[bytes]:
     return [line for file in files for line in file.read_bytes().split(b"\n")]
 
 
-def test_outcomes_wait_too_and_unknown_ones_are_told(
+def test_outcomes_wait_too_and_unknown_ones_are_kept_and_told(
     client: TestClient, engine: Engine, champion: str
 ) -> None:
     (before,) = predict(client)
@@ -230,6 +230,9 @@ def test_outcomes_wait_too_and_unknown_ones_are_told(
         assert client.post("/outcomes", json=rows[0]).status_code == 202
     wait_until_direct(client)
     assert ledger(client)["unknown_outcomes"] == 1
+    with engine.connect() as connection:  # its row may come later, from another spool
+        kept = set(connection.execute(select(outcomes.c.prediction_id)).scalars())
+    assert kept == {before, during, "x" * 36}
     for one in (before, during):
         row = client.get(f"/predictions/{one}").json()
         assert [entry["outcome"] for entry in row["outcomes"]] == [1]

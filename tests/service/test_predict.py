@@ -130,3 +130,15 @@ def test_other_methods_are_refused(client: TestClient) -> None:
     response = client.get("/predict")
     assert response.status_code == 405
     assert response.headers["allow"] == "POST"
+
+
+def test_a_body_that_curl_calls_a_form_is_read_as_json(client: TestClient) -> None:
+    body = json.dumps({"features": EXAMPLE})
+    kinds = {
+        "application/x-www-form-urlencoded": 200,
+        "text/plain": 415,
+        "multipart/form-data": 415,
+    }
+    for kind, status in kinds.items():
+        response = client.post("/predict", content=body, headers={"Content-Type": kind})
+        assert response.status_code == status
