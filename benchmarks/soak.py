@@ -91,14 +91,14 @@ def soak(directory: Path, seconds: int) -> dict[str, Any]:
         samples = sample(system, loading, seconds)
         found = loading.result()
         logged = count_rows(system)
-    slope = slope_of(samples)
+    slope, answered = slope_of(samples), found["requests"] + top["requests"]
     return {
         "minutes": seconds / 60,
         "top_rps": top["rps"],
         **found,
-        "rows": {"answered": found["requests"] + top["requests"], "logged": logged},
+        "rows": {"answered": answered, "logged": logged},
         "slope_mb_per_minute": slope,
-        "passed": slope < MAX_SLOPE and not found["errors"],
+        "passed": slope < MAX_SLOPE and not found["errors"] and logged >= answered,
         "rss_mb": samples,
     }
 
