@@ -20,8 +20,8 @@ def assess(parts: Parts) -> dict[str, Any]:
     serving = watcher.serving
     hindrances = list(_hindrances(watcher, ledger))
     problems = [*hindrances, *_problems(watcher, ledger)]
-    if parts.access.problem is not None:
-        problems.append(parts.access.problem)
+    others = (parts.access.problem, parts.limits.problem)
+    problems += [problem for problem in others if problem is not None]
     status: Status = "not ready" if hindrances else "degraded" if problems else "ready"
     return {
         "status": status,

@@ -181,6 +181,22 @@ def test_where_nothing_can_be_counted_requests_pass_and_it_is_told(
     assert len(caplog.records) == 1  # not one for each request
 
 
+def test_health_tells_that_limits_are_not_counted(
+    settings: Settings, engine: Engine, champion: str
+) -> None:
+    new = NewKey("a test", ("predict",), None, rate="1/minute")
+    key = create_key(engine, new, actor="a test", now=datetime.now(UTC))
+    away = settings.model_copy(update={"limits_url": "redis://127.0.0.1:1"})
+    with TestClient(create_app(away), headers=bearer(key)) as client:
+        for _ in range(3):
+            assert client.post("/predict", json=ONE).status_code == 200
+        health = client.get("/health/ready").json()
+        metrics = client.get("/metrics").text
+    assert health["status"] == "degraded"
+    assert "limits cannot be counted" in health["problem"]
+    assert 'perennial_errors_total{kind="limits"} 3.0' in metrics
+
+
 def test_a_hanging_counter_holds_up_one_request_a_second(settings: Settings) -> None:
     async def spend() -> float:
         hanging = socket.create_server(("127.0.0.1", 0))
