@@ -55,7 +55,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-# One row per answered row; written only by service/ledger.py, before the answer leaves.
+# One row per answered row; written only by service/ledger/ledger.py, before the answer leaves.
 predictions = Table(
     "predictions",
     metadata,

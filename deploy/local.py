@@ -25,7 +25,7 @@ from contracts.database import DatabaseUrlError, make_engine, write_transaction
 from contracts.migrate import migrate
 from contracts.registry import champion, promote, register
 from contracts.settings import Settings
-from service.key_store import ALL_SCOPES, NewKey, create_key, revoke_named
+from service.access.key_store import ALL_SCOPES, NewKey, create_key, revoke_named
 
 BUNDLE = Path("build/bundle")
 READY_SECONDS = 60

@@ -20,19 +20,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.settings import Settings
-from service.access import AccessSettingsError, check_settings
+from service.access.access import AccessSettingsError, check_settings
+from service.access.key_store import valid_keys
+from service.access.limits import LimitsUrlError, check_limits
+from service.access.oidc import OidcSettingsError, make_tokens
 from service.app import create_app
-from service.journal import Journal
-from service.key_store import valid_keys
-from service.limits import LimitsUrlError, check_limits
-from service.log_lines import log_to, make_journal
-from service.oidc import OidcSettingsError, make_tokens
-from service.otel import TracingMissingError, traces_wanted
-from service.protocol import make_protocol
-from service.shared_metrics import SlotTakenError, clear_slots
-from service.slots import SpoolUnusableError
-from service.sole_writer import SecondServiceError, hold_database
-from service.spool import open_spool
+from service.border.journal import Journal
+from service.border.log_lines import log_to, make_journal
+from service.border.protocol import make_protocol
+from service.ledger.slots import SpoolUnusableError
+from service.ledger.sole_writer import SecondServiceError, hold_database
+from service.ledger.spool import open_spool
+from service.observe.otel import TracingMissingError, traces_wanted
+from service.observe.shared_metrics import SlotTakenError, clear_slots
 from service.workers import PortTakenError, WorkerFailedError, listen, supervise
 
 REFUSALS = (

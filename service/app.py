@@ -20,37 +20,37 @@ from starlette.types import ASGIApp
 from contracts.database import make_engine
 from contracts.migrate import require_current
 from contracts.settings import Settings
-from service.access import Access
-from service.answering import Answering
-from service.champion import ChampionWatcher
-from service.decoder import MAX_PROBLEMS, InvalidRequestError, Problem
-from service.errors import KNOWN, answer_error
-from service.explain import Explainer
-from service.front import Front
-from service.headers import request_ids
-from service.journal import Journal
-from service.key_ring import KeyRing
-from service.ledger import Ledger
-from service.limits import make_limits
-from service.metrics import Metrics
-from service.oidc import make_tokens
-from service.openapi import describe_api
-from service.openapi_access import describe_access
-from service.otel import find_tracing
+from service.access.access import Access
+from service.access.key_ring import KeyRing
+from service.access.limits import make_limits
+from service.access.oidc import make_tokens
+from service.access.refusals import Refusals
+from service.answer.answering import Answering
+from service.answer.decoder import MAX_PROBLEMS, InvalidRequestError, Problem
+from service.answer.explain import Explainer
+from service.answer.values import safe_text
+from service.api.access import describe_access
+from service.api.document import describe_api
+from service.border.errors import KNOWN, answer_error
+from service.border.front import Front
+from service.border.headers import request_ids
+from service.border.journal import Journal
+from service.ledger.ledger import Ledger
+from service.ledger.sole_writer import hold_database
+from service.observe.metrics import Metrics
+from service.observe.otel import find_tracing
+from service.observe.quality import Quality
+from service.observe.shared_metrics import SharedMetrics
+from service.observe.state import State
+from service.observe.targets import targets_in
 from service.parts import Parts
 from service.protocols import invocations, v2, vertex
 from service.protocols.describe import describe_adapters
-from service.quality import Quality
-from service.refusals import Refusals
 from service.routes import api_page, health, models, outcomes, predictions, reports, traffic
-from service.serving import Serving, load_serving
-from service.shadow import Shadow
-from service.shared_metrics import SharedMetrics
-from service.sole_writer import hold_database
-from service.state import State
-from service.targets import targets_in
-from service.traffic_state import TrafficState
-from service.values import safe_text
+from service.versions.champion import ChampionWatcher
+from service.versions.serving import Serving, load_serving
+from service.versions.shadow import Shadow
+from service.versions.traffic_state import TrafficState
 
 
 def utc_now() -> datetime:

@@ -19,8 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.settings import Settings
-from service.caller import Scope
-from service.key_store import (
+from service.access.caller import Scope
+from service.access.key_store import (
     ALL_SCOPES,
     DeadKeyError,
     NewKey,

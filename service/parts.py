@@ -10,20 +10,20 @@ from fastapi import Depends, Request, Response
 from sqlalchemy import Engine
 
 from contracts.settings import Settings
-from service.access import Access
-from service.answering import Answering
-from service.champion import ChampionWatcher
-from service.explain import Explainer
-from service.journal import Journal
-from service.ledger import Ledger
-from service.limits import Limits
-from service.metrics import Metrics
-from service.quality import Quality
-from service.shadow import Shadow
-from service.shared_metrics import SharedMetrics
+from service.access.access import Access
+from service.access.limits import Limits
+from service.answer.answering import Answering
+from service.answer.explain import Explainer
+from service.border.journal import Journal
+from service.ledger.ledger import Ledger
+from service.observe.metrics import Metrics
+from service.observe.quality import Quality
+from service.observe.shared_metrics import SharedMetrics
+from service.versions.champion import ChampionWatcher
+from service.versions.shadow import Shadow
 
 if TYPE_CHECKING:  # an extra: requirements/otel.txt
-    from service.tracing import Tracing
+    from service.observe.tracing import Tracing
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, Table, select
 
 from contracts.registry import champion, versions
 from contracts.tables import checks, outcomes, predictions, retrains, stage_changes
-from service.outcomes import can_exist
+from service.ledger.outcomes import can_exist
 
 SHOWN_ROWS = 200
 

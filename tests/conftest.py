@@ -13,9 +13,9 @@ from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
 from contracts.registry import promote, register
 from contracts.settings import Settings
+from service.access.caller import Scope
+from service.access.key_store import ALL_SCOPES, NewKey, create_key, prefix_of, revoke_key
 from service.app import create_app
-from service.caller import Scope
-from service.key_store import ALL_SCOPES, NewKey, create_key, prefix_of, revoke_key
 from tests.bundles import make_bundle
 
 with warnings.catch_warnings():

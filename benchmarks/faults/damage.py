@@ -16,8 +16,8 @@ from benchmarks.faults.database import connect_exclusively
 from benchmarks.faults.place import Service
 from benchmarks.faults.stored import Stored, rows_of, stored_rows
 from benchmarks.faults.trial import PAUSE_SECONDS, Bench, wait_for
-from service.records import Record, scan
-from service.spool import Position, open_spool
+from service.ledger.records import Record, scan
+from service.ledger.spool import Position, open_spool
 
 SECTOR = 512
 BUDGET = 1_000_000_000

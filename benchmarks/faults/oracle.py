@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from service.serving import Serving, load_serving
+from service.versions.serving import Serving, load_serving
 
 AT_ONCE = 10_000
 

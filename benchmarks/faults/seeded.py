@@ -11,7 +11,7 @@ from typing import Any
 
 from contracts import database
 from service import __main__ as service
-from service import answers, groups, insert, ledger, records, store
+from service.ledger import answers, groups, insert, ledger, records, store
 
 
 def no_sync() -> None:

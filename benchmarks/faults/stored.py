@@ -7,8 +7,8 @@ from sqlalchemy import Engine, select
 
 from benchmarks.faults.requests import moment_of, number_of
 from contracts.tables import predictions
-from service.batch import decode
-from service.records import scan
+from service.ledger.batch import decode
+from service.ledger.records import scan
 
 LAST = 10**12  # more requests than any trial makes
 

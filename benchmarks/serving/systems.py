@@ -19,7 +19,7 @@ from contracts.migrate import migrate
 from contracts.settings import Settings
 from contracts.tables import predictions
 from deploy.local import BUNDLE, as_environment, free_port, publish
-from service.key_store import NewKey, create_key
+from service.access.key_store import NewKey, create_key
 
 Row = Mapping[str, object]
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from service import insert
 from service.__main__ import main
+from service.ledger import insert
 
 
 def commit_nothing(_connection: Connection, rows: Sequence[insert.Row]) -> int:

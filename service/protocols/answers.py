@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from service.answers import Answer
+from service.ledger.answers import Answer
 from service.protocols.media import CSV, LINES
 
 

@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from fastapi import Request
 
-from service.answering import SMALL_BODY, Question
-from service.answers import Answer
-from service.caller import get_caller
-from service.idempotency import read_key
+from service.access.caller import get_caller
+from service.answer.answering import SMALL_BODY, Question
+from service.ledger.answers import Answer
+from service.ledger.idempotency import read_key
 from service.parts import Parts
 from service.protocols.tables import Asked
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from contracts.schema import Feature, FeatureSchema
-from service.openapi_errors import content, declare_refusals
-from service.openapi_rows import Shape, an_object, answers, value
+from service.api.refusals import content, declare_refusals
+from service.api.rows import Shape, an_object, answers, value
 from service.protocols.errors import is_v2
 from service.protocols.media import CSV, JSON, LINES
 from service.protocols.outputs import describe_outputs

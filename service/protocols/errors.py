@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from service.decoder import InvalidRequestError, Problem
+from service.answer.decoder import InvalidRequestError, Problem
 
 _SHOWN = 5
 _MLFLOW_CODES = {

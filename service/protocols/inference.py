@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from contracts.schema import Feature, FeatureSchema, Target
-from service.decoder import InvalidRequestError, Problem, read_event_time
+from service.answer.decoder import InvalidRequestError, Problem, read_event_time
+from service.answer.values import safe_text
 from service.protocols.cells import from_text
 from service.protocols.errors import invalid
 from service.protocols.outputs import WantedOutput, describe_outputs
 from service.protocols.tables import Asked
 from service.protocols.tensors import Tensor, read_values
-from service.values import safe_text
 
 _FORM = "a JSON object with inputs, as the Open Inference Protocol has it"
 _HEADER = "Inference-Header-Content-Length"

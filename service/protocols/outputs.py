@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from contracts.schema import Feature, FeatureSchema, Target
-from service.answers import Answer
+from service.ledger.answers import Answer
 from service.protocols.tensors import TensorData, to_binary, to_json
 
 _DATATYPES = {"numeric": "FP64", "integer": "INT64", "boolean": "BOOL"}

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from contracts.schema import FeatureSchema
-from service.decoder import MAX_PROBLEMS, parse_json, read_event_time
+from service.answer.decoder import MAX_PROBLEMS, parse_json, read_event_time
+from service.answer.values import name_of, safe_text
 from service.protocols.cells import from_text, missing_if_nan
 from service.protocols.errors import invalid
 from service.protocols.media import CSV, LINES
-from service.values import name_of, safe_text
 
 
 class Asked(NamedTuple):

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
+from service.answer.values import safe_text
 from service.protocols.cells import missing_if_nan
 from service.protocols.errors import invalid
-from service.values import safe_text
 
 # Sizes in binary form, little-endian; BYTES elements bring their own length.
 _DTYPES = {

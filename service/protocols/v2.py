@@ -4,15 +4,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from service.answering import lineup_for
-from service.answers import Answer
+from service.answer.answering import lineup_for
+from service.ledger.answers import Answer
 from service.parts import PartsDep, json_response
 from service.protocols.asking import ask, read_off_loop
 from service.protocols.errors import UnknownModelError
 from service.protocols.inference import InferRequest, read_inference
 from service.protocols.outputs import describe_inputs, describe_outputs, to_outputs, write_answer
 from service.routes.health import get_live, get_ready
-from service.serving import Serving
+from service.versions.serving import Serving
 
 MODEL = "/v2/models/{name}"
 VERSION = MODEL + "/versions/{version}"

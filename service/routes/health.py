@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from service.observe.readiness import assess
 from service.parts import PartsDep, json_response
-from service.readiness import assess
 
 router = APIRouter()
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from contracts.registry import champion, promote, roll_back
 from contracts.traffic import current_traffic
-from service.caller import CallerDep
+from service.access.caller import CallerDep
 from service.parts import Parts, PartsDep, json_response
 from service.queries import list_models
 from service.routes.traffic import describe_arms, describe_rule

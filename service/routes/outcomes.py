@@ -14,12 +14,12 @@ from pydantic import (
 from pydantic import Field as PydanticField
 
 from contracts.schema import MAGNITUDE_LIMIT, Target
-from service.caller import CallerDep
-from service.decoder import MAX_PROBLEMS, MOMENT, InvalidRequestError, Problem, parse_moment
-from service.outcomes import Outcome, Result, can_exist
+from service.access.caller import CallerDep
+from service.answer.decoder import MAX_PROBLEMS, MOMENT, InvalidRequestError, Problem, parse_moment
+from service.answer.values import safe_text
+from service.ledger.outcomes import Outcome, Result, can_exist
 from service.parts import Parts, PartsDep, json_response
 from service.queries import NotYetReadableError
-from service.values import safe_text
 
 router = APIRouter()
 

@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 
 from contracts.traffic import Mode, Rule, TrafficChange, current_traffic
 from contracts.traffic_rules import CheckedRule, change_traffic, check_traffic
-from service.arms import results_by_arm
-from service.caller import CallerDep
+from service.access.caller import CallerDep
 from service.parts import Parts, PartsDep, json_response
+from service.versions.arms import results_by_arm
 
 router = APIRouter()
 _NO_NUL = r"^[^\x00]*$"

@@ -17,8 +17,8 @@ import uvicorn
 
 from contracts.settings import Settings
 from service.app import create_app
-from service.journal import Journal
-from service.protocol import Guard, GuardedProtocol, make_protocol
+from service.border.journal import Journal
+from service.border.protocol import Guard, GuardedProtocol, make_protocol
 
 PATIENCE_SECONDS = 15
 

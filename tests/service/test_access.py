@@ -13,9 +13,9 @@ from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from contracts.settings import Settings
-from service.access import AccessSettingsError, required_scope
+from service.access.access import AccessSettingsError, required_scope
+from service.access.key_store import prefix_of, revoke_key
 from service.app import create_app
-from service.key_store import prefix_of, revoke_key
 from tests.bundles import EXAMPLE
 from tests.conftest import bearer
 from tests.service.servers import Load, environment, post, serving, wait_for

@@ -14,8 +14,8 @@ from contracts.database import make_engine
 from contracts.migrate import migrate
 from contracts.settings import Settings
 from contracts.tables import audit_log
+from service.access.key_store import prefix_of, revoke_key
 from service.app import create_app
-from service.key_store import prefix_of, revoke_key
 from tests.conftest import bearer, make_key
 from tests.postgresql import temporary_postgresql
 

@@ -13,10 +13,10 @@ from contracts.registry import roll_back
 from contracts.settings import Settings
 from contracts.tables import predictions
 from service.app import create_app
-from service.champion import ChampionWatcher
-from service.loader import CannotLoadError, Loader
-from service.metrics import Metrics
-from service.serving import load_serving
+from service.observe.metrics import Metrics
+from service.versions.champion import ChampionWatcher
+from service.versions.loader import CannotLoadError, Loader
+from service.versions.serving import load_serving
 from tests.bundles import EXAMPLE
 from tests.conftest import NOW, make_champion
 from tests.service.servers import Load, serving, wait_for

@@ -19,8 +19,13 @@ from contracts.bundle import Bundle
 from contracts.database import write_transaction
 from contracts.settings import Settings
 from contracts.tables import predictions
+from service.answer.explain import (
+    Explainer,
+    ExplainerBusyError,
+    ExplainerDiedError,
+    VersionGoneError,
+)
 from service.app import create_app
-from service.explain import Explainer, ExplainerBusyError, ExplainerDiedError, VersionGoneError
 from tests.conftest import NOW
 from tests.service.servers import wait_for
 from tests.task_bundles import make_task_bundle
@@ -118,7 +123,7 @@ def test_absent_packages_are_501_with_the_remedy(
     def find_spec(name: str) -> ModuleSpec | None:
         return None if name == "shap" else ModuleSpec(name, None)
 
-    monkeypatch.setattr("service.explain.find_spec", find_spec)
+    monkeypatch.setattr("service.answer.explain.find_spec", find_spec)
     response = api.get("/predictions/one/explanation")
 
     assert response.status_code == 501
@@ -128,7 +133,7 @@ def test_absent_packages_are_501_with_the_remedy(
 
 def test_service_itself_never_imports_what_explains() -> None:
     code = (
-        "import sys, service.app, service.explain;"
+        "import sys, service.app, service.answer.explain;"
         "print(sorted({'shap', 'numba', 'pandas', 'sklearn', 'pyarrow'} & set(sys.modules)))"
     )
     run = subprocess.run(

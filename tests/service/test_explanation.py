@@ -11,7 +11,7 @@ from tests.task_bundles import KINDS, make_task_bundle
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what shap's own imports say
-    from service.explanation import Version, explain, prepare_version
+    from service.answer.explanation import Version, explain, prepare_version
 
 ROW: dict[str, Any] = {
     "index": 9, 'a "quoted", name': 2.5, "größe ☃.x": None, "class": True, "probability": "red",

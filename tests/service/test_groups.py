@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.groups import GroupWorker, Job, QueueFullError
+from service.ledger.groups import GroupWorker, Job, QueueFullError
 
 
 class Writer:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from contracts.settings import Settings
-from service.hosts import host_pattern
+from service.access.hosts import host_pattern
 from tests.conftest import make_key
 from tests.service.servers import serving
 

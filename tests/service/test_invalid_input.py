@@ -1,4 +1,4 @@
-"""Every rule of service/decoder.py over HTTP: 422 names row, field, problem and what is allowed."""
+"""Every rule of the decoder over HTTP: 422 names row, field, problem and what is allowed."""
 
 import json
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ from contracts.migrate import migrate
 from contracts.registry import register
 from contracts.settings import Settings
 from contracts.tables import predictions
+from service.answer.decoder import MAX_PROBLEMS
 from service.app import create_app
-from service.decoder import MAX_PROBLEMS
 from tests.bundles import EXAMPLE
 from tests.conftest import NOW, OPEN, MadeBundle, make_champion
 

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from contracts.settings import Settings
 from contracts.tables import api_keys, audit_log
-from service.key_store import (
+from service.access.key_store import (
     DeadKeyError,
     NewKey,
     UnknownKeyError,

@@ -9,11 +9,11 @@ from starlette.testclient import TestClient
 
 from contracts.bundle import load_bundle
 from contracts.tables import predictions
-from service.answering import SMALL_ROWS
-from service.answers import answer_group
-from service.decoder import Decoder
-from service.groups import Job
-from service.predictor import Predictor
+from service.answer.answering import SMALL_ROWS
+from service.answer.decoder import Decoder
+from service.answer.predictor import Predictor
+from service.ledger.answers import answer_group
+from service.ledger.groups import Job
 from tests.bundles import EXAMPLE
 from tests.conftest import MadeBundle
 

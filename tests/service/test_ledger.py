@@ -14,8 +14,8 @@ from contracts.database import write_transaction
 from contracts.settings import Settings
 from contracts.tables import predictions
 from service.app import create_app
-from service.insert import COLUMNS, commit_sqlite, insert_rows
-from service.sole_writer import SecondServiceError
+from service.ledger.insert import COLUMNS, commit_sqlite, insert_rows
+from service.ledger.sole_writer import SecondServiceError
 from tests.bundles import EXAMPLE
 from tests.conftest import NOW
 from tests.service.servers import Load, environment, service_process, serving, wait_for

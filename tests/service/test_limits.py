@@ -14,10 +14,10 @@ from contracts.database import make_engine
 from contracts.migrate import migrate
 from contracts.settings import Settings
 from contracts.tables import rate_limits
+from service.access.caller import Caller
+from service.access.key_store import NewKey, create_key
+from service.access.limits import LimitReachedError, LimitsUrlError, check_limits, make_limits
 from service.app import create_app
-from service.caller import Caller
-from service.key_store import NewKey, create_key
-from service.limits import LimitReachedError, LimitsUrlError, check_limits, make_limits
 from tests.bundles import EXAMPLE
 from tests.conftest import bearer
 from tests.postgresql import temporary_postgresql

@@ -15,10 +15,10 @@ from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from contracts.settings import Settings
+from service.access.key_store import NewKey, create_key
 from service.app import create_app
-from service.journal import PIECE_BYTES, Journal, pieces
-from service.key_store import NewKey, create_key
-from service.log_lines import JsonFormatter, make_journal, shown_path, stamps, visible
+from service.border.journal import PIECE_BYTES, Journal, pieces
+from service.border.log_lines import JsonFormatter, make_journal, shown_path, stamps, visible
 from tests.bundles import EXAMPLE
 from tests.service.servers import serving, wait_for
 from tests.service.sockets import ask, request

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from contracts.settings import Settings
 from service.app import create_app
-from service.metrics import GAUGE_RULES
+from service.observe.metrics import GAUGE_RULES
 from tests.bundles import EXAMPLE
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"

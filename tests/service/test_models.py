@@ -6,7 +6,7 @@ from sqlalchemy import Engine, Row, select
 from starlette.testclient import TestClient
 
 from contracts.tables import audit_log
-from service.key_store import prefix_of
+from service.access.key_store import prefix_of
 from tests.bundles import EXAMPLE
 from tests.conftest import bearer
 

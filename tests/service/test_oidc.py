@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from starlette.testclient import TestClient
 
 from contracts.settings import Settings
+from service.access.oidc import OidcSettingsError, make_tokens
 from service.app import create_app
-from service.oidc import OidcSettingsError, make_tokens
 from tests.bundles import EXAMPLE
 from tests.conftest import bearer
 from tests.service.servers import wait_for

@@ -16,10 +16,10 @@ from contracts.database import write_transaction
 from contracts.settings import Settings
 from contracts.tables import outcomes, predictions
 from service.app import create_app, utc_now
-from service.ledger import Ledger
-from service.metrics import Metrics
-from service.spool import open_spool
-from service.store import LedgerUnavailableError
+from service.ledger.ledger import Ledger
+from service.ledger.spool import open_spool
+from service.ledger.store import LedgerUnavailableError
+from service.observe.metrics import Metrics
 from tests.bundles import EXAMPLE
 from tests.service.servers import Load, serving, wait_for
 from tests.service.test_health import metric

@@ -19,9 +19,9 @@ from contracts.registry import register
 from contracts.settings import Settings
 from contracts.tables import predictions
 from service.app import create_app, utc_now
-from service.ledger import Ledger
-from service.metrics import Metrics
-from service.serving import load_serving
+from service.ledger.ledger import Ledger
+from service.observe.metrics import Metrics
+from service.versions.serving import load_serving
 from tests.bundles import EXAMPLE
 from tests.conftest import NOW, MadeBundle, make_champion
 from tests.postgresql import temporary_postgresql

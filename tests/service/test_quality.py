@@ -13,8 +13,8 @@ from contracts.schema import Target
 from contracts.settings import Settings
 from contracts.tables import outcomes, predictions
 from service.app import create_app
-from service.metrics import Metrics
-from service.quality import Quality
+from service.observe.metrics import Metrics
+from service.observe.quality import Quality
 from tests.bundles import EXAMPLE
 from tests.conftest import NOW
 

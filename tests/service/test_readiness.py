@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from service.observe.readiness import assess
 from service.parts import Parts
-from service.readiness import assess
 
 
 @pytest.fixture

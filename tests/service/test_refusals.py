@@ -12,9 +12,9 @@ from starlette.testclient import TestClient
 from contracts.database import write_transaction
 from contracts.settings import Settings
 from contracts.tables import audit_log
+from service.access.key_store import prefix_of
+from service.access.refusals import MAX_PER_SECOND
 from service.app import create_app
-from service.key_store import prefix_of
-from service.refusals import MAX_PER_SECOND
 from tests.conftest import bearer
 from tests.service.servers import environment, wait_for
 

@@ -12,11 +12,11 @@ from sqlalchemy import Connection, Engine, select
 from contracts.database import write_transaction
 from contracts.settings import Settings
 from contracts.tables import shadow_predictions
-from service.decoder import Decoded, Decoder
-from service.groups import QueueFullError
-from service.metrics import Metrics
-from service.serving import Serving, load_serving
-from service.shadow import Shadow
+from service.answer.decoder import Decoded, Decoder
+from service.ledger.groups import QueueFullError
+from service.observe.metrics import Metrics
+from service.versions.serving import Serving, load_serving
+from service.versions.shadow import Shadow
 from tests.bundles import EXAMPLE, make_schema
 from tests.conftest import NOW
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from service.metrics import KEPT_VERSIONS, Metrics
-from service.shared_metrics import SharedMetrics, SlotTakenError, clear_slots
-from service.snapshot import DamagedSnapshotError, decode, encode, take
+from service.observe.metrics import KEPT_VERSIONS, Metrics
+from service.observe.shared_metrics import SharedMetrics, SlotTakenError, clear_slots
+from service.observe.snapshot import DamagedSnapshotError, decode, encode, take
 
 Start = Callable[..., "Worker"]
 

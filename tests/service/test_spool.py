@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.slots import SpoolUnusableError, slots_with_records
-from service.spool import (
+from service.ledger.slots import SpoolUnusableError, slots_with_records
+from service.ledger.spool import (
     Position,
     SpoolFullError,
     SpoolWriteError,

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from contracts.settings import Settings
 from service.app import create_app
-from service.otel import TracingMissingError, traces_wanted
+from service.observe.otel import TracingMissingError, traces_wanted
 from tests.bundles import EXAMPLE
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

@@ -15,11 +15,11 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from contracts.schema import Feature, FeatureSchema, Target
-from service.decoder import Decoder, InvalidRequestError
-from service.openapi import describe_api
+from service.answer.decoder import Decoder, InvalidRequestError
+from service.answer.typed import make_parser
+from service.answer.values import make_column
+from service.api.document import describe_api
 from service.routes import outcomes
-from service.typed import make_parser
-from service.values import make_column
 
 MAX_ROWS = 3
 FEATURES = (
