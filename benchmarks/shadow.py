@@ -8,9 +8,11 @@ import argparse
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, func, select
 from tqdm import tqdm
@@ -30,6 +32,7 @@ from deploy.local import BUNDLE
 CONNECTIONS = 16
 PAUSES_MS = {"full": 0, "paced": 8}
 SETTLE_SECONDS = 1
+DRAIN_SECONDS = 3
 
 
 def register_twin(engine: Engine, directory: Path) -> str:
@@ -59,19 +62,24 @@ def take_turns(
     turns = [(pace, mode) for _ in range(rounds) for pace in PAUSES_MS for mode in rules]
     for pace, mode in tqdm(turns, unit="run"):
         put(engine, directory / "bundles", rules[mode])
-        for duration in (SETTLE_SECONDS, seconds):
-            figures = load(system.url, system.body, CONNECTIONS, duration,
-                           headers=system.headers, pause_ms=PAUSES_MS[pace])  # fmt: skip
-        runs[pace][mode].append(figures)
+        settling, figures = (
+            load(system.url, system.body, CONNECTIONS, duration,
+                 headers=system.headers, pause_ms=PAUSES_MS[pace])
+            for duration in (SETTLE_SECONDS, seconds)
+        )  # fmt: skip
+        runs[pace][mode].append({**figures, "settling": settling["requests"]})
+    time.sleep(DRAIN_SECONDS)  # what the shadow is asked late
     return runs
 
 
-def compare(runs: Mapping[str, list[Figures]]) -> dict[str, Figures]:
-    """Medians of both modes, and shadow divided by champion."""
+def compare(runs: Mapping[str, list[Figures]]) -> dict[str, Any]:
+    """Medians of both modes, shadow divided by champion, and the same of each pair of runs."""
     found = {mode: median(figures) for mode, figures in runs.items()}
     ratio = {name: round(found["shadow"][name] / found["champion"][name], 3)
              for name in ("rps", "p50_ms", "p99_ms")}  # fmt: skip
-    return {**found, "ratio": ratio}
+    pairs = zip(runs["champion"], runs["shadow"], strict=True)
+    spread = [round(shadow["p99_ms"] / champion["p99_ms"], 3) for champion, shadow in pairs]
+    return {**found, "ratio": ratio, "p99_ratio_of_rounds": sorted(spread)}
 
 
 def count(engine: Engine) -> dict[str, int]:
@@ -98,7 +106,13 @@ def main() -> None:
         engine = make_engine(system.database_url)
         runs = take_turns(system, engine, Path(name), arguments.rounds, arguments.seconds)
         figures = {pace: compare(by_mode) for pace, by_mode in runs.items()}
-        path = write_result("shadow", {**figures, "rows": count(engine)})
+        asked = sum(
+            run["requests"] + run["settling"]
+            for by_mode in runs.values()
+            for run in by_mode["shadow"]
+        )
+        figures["rows"] = {"asked": asked, **count(engine)}
+        path = write_result("shadow", figures)
         engine.dispose()
     print(json.dumps(figures, indent=1), path, sep="\n")
 
