@@ -34,8 +34,9 @@ setup-formats: .venv-formats/ready ## make .venv-formats, which exports need: do
 run: setup ## train, then start the service and the scheduler on SQLite; Ctrl-C stops them
 	$(BIN)/python -m deploy.local
 
+# Each test process has one core, so that models which are trained side by side do not fight.
 test: setup ## the fast tests
-	$(BIN)/python -m pytest -q -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
 test-slow: setup ## the tests that train, clone, kill processes or need PostgreSQL
 	$(BIN)/python -m pytest -q -m slow
