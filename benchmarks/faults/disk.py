@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.faults.trial import Bench, outage
 
-SIZE = "48m"
+SIZE = "256m"  # the rows of all trials must find room, but for the fault
 
 
 @contextlib.contextmanager
