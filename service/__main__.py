@@ -47,6 +47,8 @@ REFUSALS = (
 log = logging.getLogger("service")
 
 M_ARENA_MAX = -8  # of malloc.h
+M_MMAP_THRESHOLD = -3
+M_TRIM_THRESHOLD = -1
 
 
 UVICORN: dict[str, Any] = {
@@ -61,9 +63,12 @@ UVICORN: dict[str, Any] = {
 
 
 def tune_allocator() -> None:
-    """Let threads share two heaps (glibc): else each keeps what a large request once took."""
+    """Give back what a large request once took (glibc): two heaps, large blocks apart."""
     with suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_ARENA_MAX, 2)
+        mallopt(M_MMAP_THRESHOLD, 128 * 1024)  # set, it no longer grows with what was freed
+        mallopt(M_TRIM_THRESHOLD, 1024 * 1024)
 
 
 def tune_garbage_collection() -> None:
