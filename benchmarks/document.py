@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks import score, soak
+from benchmarks import fuzz, score, soak
 from benchmarks.faults.table import as_table as faults_table
 from benchmarks.large_table import as_table as stages_table
 from benchmarks.replay import judge
@@ -21,7 +21,8 @@ from benchmarks.serve import as_tables
 PICTURE = Path("docs/replay.png")
 DOCUMENTS = [Path("README.md"), Path("docs/benchmarks.md")]
 BLOCK = re.compile(
-    r"(<!-- (bench-serve|soak|replay|score|large_table|faults) -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- (bench-serve|soak|replay|score|large_table|faults|fuzz) -->\n).*?(<!-- end -->)",
+    re.DOTALL,
 )
 
 
@@ -59,6 +60,7 @@ def fill(text: str) -> str:
         "score": score_table,
         "large_table": large_table,
         "faults": faults_table,
+        "fuzz": fuzz.as_table,
     }
 
     def replace(match: "re.Match[str]") -> str:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,6 +108,18 @@ def _run(url: str, headers: dict[str, str], seed: int, scratch: Path) -> dict[st
         print(done.stdout)
     found.unlink()
     return report
+
+
+def as_table(results: Mapping[str, Any]) -> str:
+    """Markdown, one row with a key and one without."""
+    lines = ["| requests | cases | failures | errors | status 5xx |", "|---|---|---|---|---|"]
+    for name in ("with_key", "without_key"):
+        found = Tally(**results[name])
+        lines.append(
+            f"| {name.replace('_', ' ')} | {found.cases:,} | {found.failures} | {found.errors} "
+            f"| {found.server_errors} |"
+        )
+    return "\n".join(lines)
 
 
 def main() -> None:
