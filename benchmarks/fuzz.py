@@ -14,15 +14,13 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.results import write_result
-from contracts.database import make_engine
-from contracts.migrate import migrate
-from contracts.settings import Settings
-from deploy.local import free_port, fresh_key, publish, running, train, wait_until_ready
+from benchmarks.serving.systems import prepare
+from deploy.local import running, train, wait_until_ready
+from service.access.key_store import ALL_SCOPES
 
 TOOL = Path(sys.executable).parent / "schemathesis"
 EXAMPLES = 300  # an operation and phase
@@ -43,19 +41,7 @@ class Tally:
 @contextlib.contextmanager
 def fuzzed_service(directory: Path) -> Iterator[tuple[str, str]]:
     """URL and an all-powerful key of a fresh service, while it runs."""
-    settings = Settings(
-        _env_file=None,
-        database_url=f"sqlite:///{directory}/perennial.db",
-        bundles_dir=directory / "bundles",
-        reports_dir=directory / "reports",
-        spool_dir=directory / "spool",
-        metrics_dir=directory / "metrics",
-        port=free_port(),
-    )
-    engine = make_engine(settings.database_url)
-    migrate(engine)
-    publish(engine, settings, datetime.now(UTC))
-    key = fresh_key(engine, "fuzz", datetime.now(UTC))
+    settings, key = prepare(directory, scopes=ALL_SCOPES)
     with running(settings, "service") as processes:
         wait_until_ready(settings, processes)
         yield f"http://127.0.0.1:{settings.port}", key

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from contracts.migrate import migrate
 from contracts.settings import Settings
 from contracts.tables import predictions
 from deploy.local import BUNDLE, as_environment, free_port, publish
+from service.access.caller import Scope
 from service.access.key_store import NewKey, create_key
 
 Row = Mapping[str, object]
@@ -100,7 +101,9 @@ def tutorial(directory: Path, row: Row) -> Iterator[System]:
         yield System(f"http://127.0.0.1:{port}/predict", json.dumps(row).encode(), pid, log)
 
 
-def prepare(directory: Path, database_url: str | None = None) -> tuple[Settings, str]:
+def prepare(
+    directory: Path, database_url: str | None = None, scopes: Sequence[Scope] = ("predict",)
+) -> tuple[Settings, str]:
     """Settings of a service of its own with the trained bundle as champion, and a key to it."""
     directory.mkdir(parents=True, exist_ok=True)
     settings = Settings(
@@ -116,7 +119,7 @@ def prepare(directory: Path, database_url: str | None = None) -> tuple[Settings,
     migrate(engine)
     now = datetime.now(UTC)
     publish(engine, settings, now)
-    key = create_key(engine, NewKey("bench", ["predict"]), actor="bench", now=now)
+    key = create_key(engine, NewKey("bench", list(scopes)), actor="bench", now=now)
     engine.dispose()
     return settings, key
 

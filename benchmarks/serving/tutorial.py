@@ -77,7 +77,7 @@ def make_app() -> FastAPI:
         row: model,  # type: ignore[valid-type]  # made from the schema
         session: Session = Depends(get_session),  # noqa: B008  # FastAPI's way
     ) -> Answer:
-        values = row.model_dump()  # type: ignore[attr-defined]
+        values = row.model_dump()  # type: ignore[attr-defined]  # a model made above
         frame = pd.DataFrame([values])[schema.numeric + schema.categorical]
         probabilities = pipeline.predict_proba(frame)[0]
         best = int(probabilities.argmax())
