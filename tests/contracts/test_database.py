@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -12,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, insert, select, text
 from sqlalchemy.exc import StatementError
 
+from contracts.audit import verify
 from contracts.database import DatabaseUrlError, checkpoint, make_engine, write_transaction
 from contracts.migrate import (
     MIGRATIONS,
@@ -20,7 +22,7 @@ from contracts.migrate import (
     newest_revision,
     require_current,
 )
-from contracts.tables import leases, metadata
+from contracts.tables import audit_log, leases, metadata
 from tests.postgresql import temporary_postgresql
 
 
@@ -62,6 +64,39 @@ def test_migrating_twice_does_nothing(fresh: Engine) -> None:
     migrate(fresh)
 
     require_current(fresh)
+
+
+OLD_ENTRY = text(
+    "INSERT INTO audit_log (at, actor, action, subject, detail) "
+    "VALUES (:at, :actor, :action, :subject, :detail)"
+)
+
+
+def test_an_older_audit_log_begins_the_chain_and_survives_the_way_back(fresh: Engine) -> None:
+    entry = {"at": datetime(2026, 1, 1, tzinfo=UTC), "actor": "me", "action": "promote",
+             "subject": "v", "detail": '{"reason": "why"}'}  # fmt: skip
+    columns = list(entry)
+    _migrate_to(fresh, "0002")
+    with write_transaction(fresh) as connection:
+        for _ in range(2):
+            connection.execute(OLD_ENTRY, {**entry, "at": "2026-01-01 00:00:00.000000"})
+    migrate(fresh)
+    with fresh.connect() as connection:
+        rows = [row._asdict() for row in connection.execute(select(audit_log))]
+        assert verify(connection) == []
+    assert [{name: row[name] for name in columns} for row in rows] == [entry, entry]
+    _migrate_to(fresh, "0002", back=True)
+    with fresh.connect() as connection:
+        found = connection.execute(select(*(audit_log.c[name] for name in columns)))
+        assert [row._asdict() for row in found] == [entry, entry]
+
+
+def _migrate_to(engine: Engine, revision: str, *, back: bool = False) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with write_transaction(engine) as connection:
+        config.attributes["connection"] = connection
+        (command.downgrade if back else command.upgrade)(config, revision)
 
 
 def test_unmigrated_database_names_the_remedy(fresh: Engine) -> None:

@@ -1,8 +1,12 @@
 """Keys with limits, a chained audit log, idempotency, the spool's positions, traffic"""
 
+import json
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
+from contracts.audit import Act, record_all
 from contracts.tables import UtcDateTime
 
 revision = "0003"
@@ -11,22 +15,43 @@ down_revision = "0002"
 _COUNTER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
+_OLD_LOG = sa.table(
+    "audit_log",
+    sa.column("entry_id"),
+    sa.column("at", UtcDateTime()),
+    *(sa.column(name, sa.Text()) for name in ("actor", "action", "subject", "detail")),
+)
+
+
 def upgrade() -> None:
-    # Nothing wrote keys before; an older audit log has no hashes to be checked by.
-    op.drop_table("api_keys")
+    entries = _entries()
+    op.drop_table("api_keys")  # nothing has written to it yet
     op.drop_table("audit_log")
     _create_access()
     _create_ledger()
     _create_traffic()
+    if entries:  # the chain begins with them: from now on they cannot be changed unseen
+        acts = [Act(**{**entry, "detail": json.loads(entry["detail"])}) for entry in entries]
+        record_all(op.get_bind(), acts)
+
+
+def _entries() -> list[dict[str, Any]]:
+    """The audit log in its order, without ids and hashes."""
+    told = [_OLD_LOG.c[name] for name in ("at", "actor", "action", "subject", "detail")]
+    found = op.get_bind().execute(sa.select(*told).order_by(_OLD_LOG.c.entry_id))
+    return [row._asdict() for row in found]
 
 
 def downgrade() -> None:
+    entries = _entries()
     for name in (
         "rate_limits", "shadow_predictions", "traffic_changes", "spool_positions",
         "idempotency_keys", "audit_head", "audit_log", "api_keys",
     ):  # fmt: skip
         op.drop_table(name)
     _create_old_access()
+    if entries:
+        op.bulk_insert(_OLD_LOG, entries)
 
 
 def _create_access() -> None:
