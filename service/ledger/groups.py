@@ -21,17 +21,19 @@ class QueueFullError(RuntimeError):
         super().__init__("too many requests are waiting; try again in a second")
 
 
+# Takes an answer, or the exception that came instead.
+Done = Callable[[Any], None]
+
+
 class Job:
     """One caller that waits. Jobs whose `key` is the same object may share a group."""
 
-    __slots__ = ("answer", "claim", "future", "key", "payload", "reading", "rows")
+    __slots__ = ("answer", "claim", "done", "key", "payload", "reading", "rows")
 
-    def __init__(
-        self, key: object, rows: int, future: "asyncio.Future[Any] | None", payload: Any = None
-    ) -> None:
+    def __init__(self, key: object, rows: int, done: "Done | None", payload: Any = None) -> None:
         self.key = key
         self.rows = rows
-        self.future = future
+        self.done = done  # called in the loop's thread with the answer; must not raise
         self.payload = payload  # what is to be written; the worker does not look at it
         self.claim: Any = None  # idempotency.Claim of a request with a key
         self.reading: Any = None  # the writer's own note
@@ -151,11 +153,21 @@ class GroupWorker:
         self._loop.call_soon_threadsafe(_resolve, group)
 
 
+def into(future: "asyncio.Future[Any]") -> Done:
+    """What hands a job's answer to a future."""
+
+    def done(answer: Any) -> None:
+        if future.done():  # the client went away
+            return
+        if isinstance(answer, BaseException):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+
+    return done
+
+
 def _resolve(group: list[Job]) -> None:
     for job in group:
-        if job.future is None or job.future.done():  # done: the client went away
-            continue
-        if isinstance(job.answer, BaseException):
-            job.future.set_exception(job.answer)
-        else:
-            job.future.set_result(job.answer)
+        if job.done is not None:
+            job.done(job.answer)

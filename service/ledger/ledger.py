@@ -22,7 +22,7 @@ from service.answer.decoder import Decoded
 from service.answer.predictor import Predictor
 from service.ledger.answers import Answer, answer_group, decode_answer, keep_answer, rows_of
 from service.ledger.batch import Batch, KeptAnswer, decode
-from service.ledger.groups import GroupWorker, Job, QueueFullError
+from service.ledger.groups import Done, GroupWorker, Job, QueueFullError, into
 from service.ledger.health import Counts, LedgerCollector, describe
 from service.ledger.idempotency import Claim, KeyMemory, KeyReusedError, LostKeys, recent_keys
 from service.ledger.insert import Row
@@ -138,7 +138,7 @@ class Ledger:
                 LedgerUnavailableError, NotFiniteError, KeyReusedError.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        job = Job(predictor, len(decoded.features), future, decoded)
+        job = Job(predictor, len(decoded.features), into(future), decoded)
         if claim is None:
             self._worker.submit(job)
             return future
@@ -154,6 +154,14 @@ class Ledger:
             raise
         return future
 
+    def predict_then(self, done: Done, predictor: Predictor, decoded: Decoded) -> None:
+        """As predict, without a key; `done` is called with the answer, or what it would raise.
+
+        Raises:
+            QueueFullError: at once; `done` will not be called.
+        """
+        self._worker.submit(Job(predictor, len(decoded.features), done, decoded))
+
     def run(self, task: Callable[[Connection], T]) -> "asyncio.Future[T]":
         """Run another write in a transaction of its own; the future is done after its commit.
 
@@ -162,13 +170,13 @@ class Ledger:
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         # A key of its own makes it a group, and so a transaction, of its own.
-        self._worker.submit(Job(object(), 1, future, task))
+        self._worker.submit(Job(object(), 1, into(future), task))
         return future
 
     def record(self, outcomes: Sequence[Outcome]) -> "asyncio.Future[list[Result]]":
         """Record outcomes, or accept them while the database is away; raises as `run`."""
         future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
-        self._worker.submit(Job(_Outcomes(), 1, future, outcomes))
+        self._worker.submit(Job(_Outcomes(), 1, into(future), outcomes))
         return future
 
     def _write(self, group: Sequence[Job]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.ledger.groups import GroupWorker, Job, QueueFullError
+from service.ledger.groups import GroupWorker, Job, QueueFullError, into
 
 
 class Writer:
@@ -48,7 +48,7 @@ def run(test: Callable[[GroupWorker, Writer], Coroutine[Any, Any, None]], **limi
 
 def submit(worker: GroupWorker, key: object = "a", rows: int = 1) -> "asyncio.Future[Any]":
     future = asyncio.get_running_loop().create_future()
-    worker.submit(Job(key, rows, future))
+    worker.submit(Job(key, rows, into(future)))
     return future
 
 
