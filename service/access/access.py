@@ -160,6 +160,13 @@ class Access:
             self._refusals.note(error, request["method"], request["path"])
             raise
 
+    def admit_known(self, request: Request, headers: Headers) -> Caller | None:
+        """As `admit`; None = whoever asks has to be told something, or verified: ask `admit`."""
+        try:
+            return self._admit(request, headers)
+        except RefusedError:
+            return None
+
     async def admit_token(self, request: Request, headers: Headers) -> Caller:
         """As `admit`, for a token that was not seen before.
 

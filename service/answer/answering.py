@@ -2,8 +2,12 @@
 
 import asyncio
 import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 from uuid_utils import uuid7
@@ -12,6 +16,7 @@ from service.access.caller import Caller
 from service.access.limits import Limits
 from service.answer.decoder import Decoded
 from service.ledger.answers import Answer
+from service.ledger.groups import Done
 from service.ledger.idempotency import Claim
 from service.ledger.ledger import Ledger
 from service.versions.champion import ChampionWatcher
@@ -21,6 +26,9 @@ from service.versions.shadow import Shadow
 # Decoding more than this would hold up every other request, so it goes to a thread.
 SMALL_BODY = 50_000
 SMALL_ROWS = 200
+# At the same time: more take memory, and no less time, for they share the interpreter.
+LARGE_AT_ONCE = 2
+T = TypeVar("T")
 
 
 class VersionNotServedError(LookupError):
@@ -51,6 +59,7 @@ class Answering:
         self._ledger = ledger
         self._limits = limits
         self._shadow = shadow
+        self._large = ThreadPoolExecutor(LARGE_AT_ONCE, "decode")
 
     async def answer(self, body: bytes, question: Question) -> Answer:
         """Answer the body of POST /predict.
@@ -69,8 +78,25 @@ class Answering:
         if len(body) <= SMALL_BODY:
             decoded = decoder.decode(body)
         else:
-            decoded = await asyncio.to_thread(_decode_large, lineup, body)
+            decoded = await self._aside(_decode_large, lineup, body)
         return await self._ask(lineup, decoded, question.caller, claim)
+
+    def answer_usual(self, body: bytes, caller: Caller, done: Done) -> bool:
+        """As `answer`, for what has to wait for nothing but the ledger; `done` gets the answer.
+
+        False = nothing was done: `answer` can, or says what is wrong.
+
+        Raises:
+            NoChampionError, InvalidRequestError, QueueFullError: `done` is not called.
+        """
+        lineup = self._watcher.require_lineup()
+        if lineup.rule is not None or caller.rate is not None or caller.quota is not None:
+            return False
+        decoded = lineup.champion.decoder.decode_usual(body)
+        if decoded is None:
+            return False
+        self._ledger.predict_then(done, lineup.champion.predictor, decoded)
+        return True
 
     async def answer_rows(
         self,
@@ -98,7 +124,7 @@ class Answering:
         if len(rows) <= SMALL_ROWS:
             decoded = decoder.decode_rows(rows, event_time)
         else:
-            decoded = await asyncio.to_thread(decoder.decode_rows, rows, event_time)
+            decoded = await self._aside(decoder.decode_rows, rows, event_time)
         return await self._ask(lineup, decoded, question.caller, claim)
 
     async def _ask(
@@ -119,8 +145,13 @@ class Answering:
                 self._shadow.offer(other, lineup.alike, decoded, answer.prediction_id)
             return answer
         if not lineup.alike:
-            decoded = await asyncio.to_thread(reread, decoded, other.decoder)
+            decoded = await self._aside(reread, decoded, other.decoder)
         return await self._ledger.predict(other.predictor, decoded, claim)
+
+    async def _aside(self, call: Callable[..., T], *given: object) -> T:
+        """On a thread of its own; a trace goes on there."""
+        run = partial(copy_context().run, call, *given)
+        return await asyncio.get_running_loop().run_in_executor(self._large, run)
 
 
 def _decode_large(lineup: Lineup, body: bytes) -> Decoded:

@@ -89,9 +89,17 @@ class Decoder:
         Raises:
             InvalidRequestError: lists up to MAX_PROBLEMS problems.
         """
+        return self.decode_usual(body) or self.decode_exactly(body)
+
+    def decode_usual(self, body: bytes) -> Decoded | None:
+        """As decode; None = it takes decode_exactly to know.
+
+        Raises:
+            InvalidRequestError: the event time is wrong.
+        """
         typed = self._typed(body)
         if typed is None:
-            return self.decode_exactly(body)
+            return None
         numeric, text, features, asked = typed
         event_time = None if asked is msgspec.UNSET else read_event_time(asked)
         return Decoded(numeric, text, features, event_time)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from starlette.types import Message, Receive, Scope, Send
 
 from service.access.caller import NOBODY
-from service.border.direct import cycle_of, write_whole
 from service.border.headers import SECURITY, Pairs
 
 CLIENT_GONE = 499  # in the log only: there was nobody left to answer
@@ -19,7 +18,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_cycle", "_send", "caller", "headers", "method", "receive", "request_id", "route", "rows",
+        "_send", "caller", "headers", "method", "receive", "request_id", "route", "rows",
         "scope", "status", "version",
     )  # fmt: skip
 
@@ -33,7 +32,6 @@ class Exchange:
         self.scope = scope
         self.receive = receive
         self._send = send
-        self._cycle = cycle_of(send)
         self.method: str = scope["method"]  # as it was sent
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = make_id(self.headers.get(b"x-request-id"))
@@ -47,9 +45,6 @@ class Exchange:
     async def answer(self, status: int, body: bytes, extra: dict[str, str] = _NOTHING) -> None:
         """Answer with JSON, and with `extra` headers."""
         self.status = status
-        cycle = self._cycle
-        if cycle is not None and not extra and write_whole(cycle, status, body, self.request_id):
-            return
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
@@ -71,7 +66,6 @@ class Exchange:
     def reply_through(self, wrap: Callable[[Send], Send]) -> None:
         """Have all that is sent pass another `send`."""
         self._send = wrap(self._send)
-        self._cycle = None
 
     def note_route(self) -> None:
         """Keep what the router, and the route itself, have left in the scope."""

@@ -7,6 +7,7 @@ A route may leave `rows` and `model_version` in its scope for the log.
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -26,16 +27,18 @@ from service.border.bodies import (
 )
 from service.border.errors import KNOWN, MethodNotAllowedError, answer_error
 from service.border.exchange import CLIENT_GONE, Exchange
+from service.border.express import PATH, UNUSUAL, Express
 from service.border.journal import Journal
 from service.border.log_lines import request_lines
+from service.ledger.answers import Answer
 from service.ledger.idempotency import read_key
 from service.observe.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-PATH = "/predict"
 # Others, which clients may make up, are "other" in metrics: their labels must be few.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_JSON = b"application/json"
 _INTERNAL = b'{"detail":"internal error; the log has it"}'
 
 
@@ -87,6 +90,38 @@ class Front:
             self._metrics.errors.labels("internal").inc()
             await self._tell(exchange, 500, _INTERNAL, {})
         self._note(exchange, time.perf_counter() - started)
+
+    def take(self, express: Express) -> bool:
+        """Answer a usual POST /predict without ASGI; False = nothing was done, __call__ knows."""
+        started, headers = time.perf_counter(), express.headers
+        if not UNUSUAL.isdisjoint(headers) or headers.get(b"content-type", _JSON) != _JSON:
+            return False
+        caller = self._access.admit_known(express.scope, headers)
+        if caller is None or len(express.body) > self._max_body_bytes:
+            return False
+        express.caller = caller
+        try:
+            check_containers(express.body, headers, self._max_rows)
+            done = partial(self._finish, express, started)
+            return self._answering.answer_usual(express.body, caller, done)
+        except Exception:  # the usual way meets it again, and tells of it
+            return False
+
+    def _finish(self, express: Express, started: float, answer: Answer | Exception) -> None:
+        express.request_id = self._make_id(express.headers.get(b"x-request-id"))
+        if isinstance(answer, Answer):
+            express.rows = len(answer.prediction_id)
+            express.version = answer.model_version
+            express.answer(200, self._encode(answer))
+        elif isinstance(answer, KNOWN):
+            status, kind, extra, body = answer_error(answer, PATH)
+            self._metrics.errors.labels(kind).inc()
+            express.answer(status, body, extra)
+        else:
+            self._metrics.errors.labels("internal").inc()
+            log.error("request %s failed", express.request_id.decode(), exc_info=answer)
+            express.answer(500, _INTERNAL)
+        self._note(express, time.perf_counter() - started)
 
     async def _answer(self, exchange: Exchange) -> None:
         scope, headers = exchange.scope, exchange.headers
@@ -150,7 +185,7 @@ class Front:
         if not exchange.status:  # else half of another answer is on its way
             await exchange.answer(status, body, extra)
 
-    def _note(self, exchange: Exchange, seconds: float) -> None:
+    def _note(self, exchange: Exchange | Express, seconds: float) -> None:
         """Count the request, and write it down."""
         status, route = exchange.status, exchange.route
         method = exchange.method if exchange.method in METHODS else "other"

@@ -14,6 +14,7 @@ from types import TracebackType
 import msgspec
 
 from service.border.exchange import Exchange
+from service.border.express import Express
 from service.border.journal import Journal
 
 MAX_PATH = 200
@@ -52,11 +53,11 @@ class RecordLine(msgspec.Struct, omit_defaults=True):
     exception: str | None = None
 
 
-def request_lines() -> Callable[[Exchange, str, float], bytes]:
+def request_lines() -> Callable[[Exchange | Express, str, float], bytes]:
     """A function that makes a request's line from the exchange, its method and its seconds."""
     stamp = stamps()
 
-    def line(exchange: Exchange, method: str, seconds: float) -> bytes:
+    def line(exchange: Exchange | Express, method: str, seconds: float) -> bytes:
         status = exchange.status
         return encode_line(
             RequestLine(

@@ -6,69 +6,34 @@ internals of uvicorn, whose version requirements/ pins: cycle, scope, connection
 
 import asyncio
 import logging
-import resource
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import HTTPScope
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from contracts.settings import Settings
 from service.border.bodies import TOO_SLOW
+from service.border.express import MAX_BYTES, Express
+from service.border.guard import Guard, Patience, max_connections
 from service.border.headers import SECURITY
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
-HEAD_SECONDS = 10.0  # to send the request line and all headers
-LINGER_SECONDS = 3.0  # for the rest of a body that was refused, so that the refusal is read
-STUCK_SECONDS = 30.0  # for a client that does not read its answer
 MAX_HEAD_BYTES = 65_536
 MAX_HEADERS = 100
 MAX_TARGET_BYTES = 8192
-MAX_CONNECTIONS = 10_000
-_SPARE_FILES = 100  # for databases, bundles and logs
 _RETRY = (b"retry-after", b"1")
 
 
 class HeadRefusedError(ValueError):
     """A request's head is beyond a limit; httptools hands it on as an HttpParserError."""
-
-
-class Patience(NamedTuple):
-    """How many seconds each state of a connection may last."""
-
-    head: float = HEAD_SECONDS
-    body: float = 10.0
-    linger: float = LINGER_SECONDS
-    stuck: float = STUCK_SECONDS
-
-
-class Guard:
-    """What all connections of one server share: their limits and the look at them."""
-
-    def __init__(
-        self, patience: Patience, max_connections: int, look_seconds: float = LOOK_SECONDS
-    ) -> None:
-        self.patience = patience
-        self._look_seconds = look_seconds
-        self.max_connections = max_connections
-        self._looking = False
-
-    def watch(self, loop: asyncio.AbstractEventLoop, connections: "set[Any]") -> None:
-        """Look at these connections from now on, until there are none."""
-        if not self._looking:
-            self._looking = True
-            loop.call_later(self._look_seconds, self._look, loop, connections)
-
-    def _look(self, loop: asyncio.AbstractEventLoop, connections: "set[Any]") -> None:
-        self._looking = False
-        now = loop.time()
-        for connection in list(connections):
-            connection.look(now)
-        if connections:
-            self.watch(loop, connections)
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -80,6 +45,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._chunk = 0  # bytes of the chunk that is being parsed
         self._head_bytes = 0  # of the head, in chunks that did not complete it
         self._refusal = 400
+        take = getattr(self.app, "take", None)  # not where something stands before the front
+        self._take: Callable[[Express], bool] | None = take
+        self._held: bytearray | None = None  # body so far of what may become an Express
+        self._idle = False
         self._seen: tuple[object, ...] = ()  # state at the last look, and of which request
         self._since = 0.0  # seconds of the loop's clock
 
@@ -94,6 +63,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():  # refused; what still comes is not looked at
             return
         self._chunk = len(data)
+        self._idle = False
         super().data_received(data)
         if not self._head_complete():
             self._head_bytes += self._chunk
@@ -102,7 +72,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._head_bytes = 0
-        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+        self.scope = None  # type: ignore[assignment]  # as before the first request
 
     def on_headers_complete(self) -> None:
         if len(self.url) > MAX_TARGET_BYTES:
@@ -111,7 +82,79 @@ class GuardedProtocol(HttpToolsProtocol):
         if len(self.headers) > MAX_HEADERS or self._head_too_large():
             self._refusal = 431
             raise HeadRefusedError
+        if self._may_be_express():
+            self._held = bytearray()
+        else:
+            self._begin()
+
+    def on_body(self, body: bytes) -> None:
+        if self._held is not None and len(self._held) + len(body) > MAX_BYTES:
+            self._release()
+        if self._held is None:
+            super().on_body(body)
+        else:
+            self._held += body
+
+    def on_message_complete(self) -> None:
+        if self._held is None:
+            super().on_message_complete()
+            return
+        keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
+        express = Express(self, self.headers, bytes(self._held), keep_alive)
+        if self._take is not None and self._take(express):
+            self._held = None
+            self.cycle = cast("RequestResponseCycle", express)
+            self.scope = cast("HTTPScope", express.scope)
+        else:
+            self._release()
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but that the look at all connections closes those that stay idle."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle = True
+
+    def shutdown(self) -> None:
+        if self._held is not None:
+            self._release()
+        super().shutdown()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._held is not None:
+            self._release()  # the log will tell of it
+        super().connection_lost(exc)
+
+    def _may_be_express(self) -> bool:
+        free = self.cycle is None or self.cycle.response_complete
+        return (
+            self.url == b"/predict"
+            and free
+            and self._take is not None
+            and self.parser.get_method() == b"POST"
+            and not self.expect_100_continue
+            and not self.parser.should_upgrade()
+            and not self.flow.write_paused
+        )
+
+    def _begin(self) -> None:
+        """Go the usual way, by a task and ASGI."""
+        url, headers, expect = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expect
+        self.headers += headers
         super().on_headers_complete()
+
+    def _release(self) -> None:
+        """Let what was held go the usual way."""
+        body, self._held = self._held or b"", None
+        self._begin()
+        super().on_body(bytes(body))
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls for a head that the parser, or on_headers_complete, refuses."""
@@ -133,8 +176,10 @@ class GuardedProtocol(HttpToolsProtocol):
         patience, cycle, abort = self._guard.patience, self.cycle, self.transport.abort
         if self.flow.write_paused or self.transport.is_closing():
             return "stuck", patience.stuck, abort
-        if self.timeout_keep_alive_task is not None:
-            return "idle", None, abort  # uvicorn's own timer closes it
+        if self._idle:
+            return "idle", patience.idle, self.transport.close
+        if self._held is not None:
+            return "body", patience.body, self._lose_patience
         if not self._head_complete():
             late = partial(self._give_up, 408, "the headers came too slowly")
             return "head", patience.head, late
@@ -146,6 +191,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _lose_patience(self) -> None:
         """Have the front answer 408; if it does not read the body, there is nobody to tell."""
+        if self._held is not None:
+            self._release()
         if TOO_SLOW in self.cycle.scope or self.cycle.response_started:
             self.transport.abort()
             return
@@ -153,6 +200,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self.cycle.message_event.set()
 
     def _head_complete(self) -> bool:
+        if self._held is not None:
+            return True
         return self.scope is not None and "method" in self.scope
 
     def _head_too_large(self) -> bool:
@@ -183,14 +232,4 @@ class GuardedProtocol(HttpToolsProtocol):
 def make_protocol(settings: Settings) -> Any:
     """What uvicorn's `http` option takes: a maker of one protocol for each connection."""
     patience = Patience(body=settings.body_seconds)
-    return partial(GuardedProtocol, guard=Guard(patience, _max_connections()))
-
-
-def _max_connections() -> int:
-    """As many as there may be open files, up to MAX_CONNECTIONS; raises the soft limit to that."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_CONNECTIONS + _SPARE_FILES
-    most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return most - _SPARE_FILES
+    return partial(GuardedProtocol, guard=Guard(patience, max_connections()))

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.answer.decoder import Decoded, Decoder
 from service.answer.predictor import Predictor
-from service.border.front import PATH
+from service.border.express import PATH
 from service.ledger.answers import Answer
 from service.ledger.groups import Job
 from service.ledger.idempotency import Claim

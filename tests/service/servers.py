@@ -12,13 +12,15 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import uvicorn
 
 from contracts.settings import Settings
 from service.app import create_app
+from service.border.guard import Guard
 from service.border.journal import Journal
-from service.border.protocol import Guard, GuardedProtocol, make_protocol
+from service.border.protocol import GuardedProtocol, make_protocol
 
 PATIENCE_SECONDS = 15
 
@@ -33,12 +35,15 @@ def wait_for(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS)
 
 @contextmanager
 def serving(
-    settings: Settings, journal: Journal | None = None, guard: Guard | None = None
+    settings: Settings,
+    journal: Journal | None = None,
+    guard: Guard | None = None,
+    wrap: Callable[[Any], Any] = lambda app: app,
 ) -> Iterator[int]:
-    """The app under uvicorn in this process; gives its port."""
+    """The app, or what `wrap` makes of it, under uvicorn in this process; gives its port."""
     protocol = partial(GuardedProtocol, guard=guard) if guard else make_protocol(settings)
     config = uvicorn.Config(
-        create_app(settings, journal=journal),
+        wrap(create_app(settings, journal=journal)),
         port=0,
         loop="uvloop",
         http=protocol,
@@ -46,6 +51,7 @@ def serving(
         log_level="error",
         lifespan="on",
         server_header=False,
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
     thread = Thread(target=server.run)

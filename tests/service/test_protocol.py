@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from contracts.settings import Settings
-from service.border.protocol import Guard, Patience
+from service.border.guard import Guard, Patience
 from tests.bundles import EXAMPLE
 from tests.service.servers import PATIENCE_SECONDS, service_process, serving, wait_for
 from tests.service.sockets import ask, connected, detail, read_answer, request

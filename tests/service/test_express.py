@@ -1,0 +1,228 @@
+"""The short way of a usual POST /predict: it answers what the usual way would, and nothing else."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from contracts.database import write_transaction
+from contracts.settings import Settings
+from contracts.tables import predictions
+from service.border.express import MAX_BYTES, Express
+from service.border.guard import Guard, Patience
+from tests.bundles import EXAMPLE
+from tests.service.servers import service_process, serving, wait_for
+from tests.service.sockets import ask, connected, detail, read_answer, request
+
+BODY = json.dumps({"features": EXAMPLE}).encode()
+PREDICT = request("POST", "/predict", BODY)
+
+
+class Watched:
+    """The front, and how many requests it took the short way."""
+
+    def __init__(self, front: Any) -> None:
+        self.front = front
+        self.taken = 0
+
+    def take(self, express: Express) -> bool:
+        taken = self.front.take(express)
+        self.taken += taken
+        return taken
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.front(scope, receive, send)
+
+
+class Server:
+    def __init__(self, settings: Settings, **given: Any) -> None:
+        self._serving = serving(settings, wrap=self._watch, **given)
+        self.port = 0
+
+    def _watch(self, front: Any) -> Watched:
+        self.watched = Watched(front)
+        return self.watched
+
+    def __enter__(self) -> "Server":
+        self.port = self._serving.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._serving.__exit__(*error)
+
+    @property
+    def taken(self) -> int:
+        return self.watched.taken
+
+
+@pytest.fixture
+def server(settings: Settings, champion: str) -> Iterator[Server]:
+    with Server(settings) as server:
+        yield server
+
+
+def rows(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return connection.execute(select(func.count()).select_from(predictions)).scalar_one()
+
+
+@pytest.mark.parametrize("cuts", [[], [10], [-1], [-len(BODY)], [10, -len(BODY) - 1, -5]])
+def test_a_usual_request_goes_the_short_way_however_it_arrives(
+    server: Server, cuts: list[int]
+) -> None:
+    ends = [*(cut % len(PREDICT) for cut in cuts), len(PREDICT)]
+    with connected(server.port) as raw:
+        for start, end in zip([0, *ends], ends, strict=False):
+            raw.sendall(PREDICT[start:end])
+            time.sleep(0.02)
+        assert read_answer(raw)[0] == 200
+    assert server.taken == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (["Content-Type: application/json; charset=utf-8"], 200),
+        (["Content-Type: text/plain"], 415),
+        (["Content-Encoding: gzip"], 415),
+        (["Idempotency-Key: 123456789"], 200),
+        (["Origin: http://elsewhere.example"], 403),
+        (["X-API-Key: 1", "X-API-Key: 2"], 400),
+        (["Host: elsewhere.example"], 400),
+        (["Upgrade: websocket", "Connection: Upgrade"], 422),
+    ],
+    ids=lambda given: given[0].split(":")[0] if isinstance(given, list) else None,
+)
+def test_what_is_unusual_goes_the_usual_way(
+    server: Server, headers: list[str], status: int
+) -> None:
+    assert ask(server.port, request("POST", "/predict", BODY, *headers))[0] == status
+    assert server.taken == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"features": [1]}', 422),
+        (b"[", 422),
+        (b"", 422),
+        (json.dumps({"instances": [EXAMPLE] * 3 * (MAX_BYTES // len(BODY))}).encode(), 200),
+        (json.dumps({"features": EXAMPLE, "event_time": "today"}).encode(), 422),
+    ],
+    ids=["short", "no JSON", "empty", "large", "event time"],
+)
+def test_bodies_that_are_wrong_or_large_go_the_usual_way(
+    server: Server, body: bytes, status: int
+) -> None:
+    head = request("POST", "/predict", b"", f"Content-Length: {len(body)}")
+    assert ask(server.port, head + body)[0] == status
+    assert server.taken == 0
+
+
+def test_both_ways_answer_with_the_same_headers(server: Server) -> None:
+    usual = request("POST", "/predict", BODY, "Content-Type: application/json; charset=utf-8")
+    short, long = (ask(server.port, content) for content in (PREDICT, usual))
+    assert server.taken == 1
+    for changing in ("x-request-id", "date"):
+        assert short[1].pop(changing)
+        assert long[1].pop(changing)
+    assert short[1] == long[1]
+    assert json.loads(short[2]).keys() == json.loads(long[2]).keys()
+
+
+def test_the_callers_request_id_comes_back(server: Server) -> None:
+    _, headers, _ = ask(server.port, request("POST", "/predict", BODY, "X-Request-Id: mine-1"))
+    assert (headers["x-request-id"], server.taken) == ("mine-1", 1)
+
+
+def test_a_pipeline_of_both_ways_is_answered_in_order(server: Server, engine: Engine) -> None:
+    numbered = [
+        request(
+            "POST", "/predict", BODY, f"X-Request-Id: {number}", *(["Expect: x"] * (number % 2))
+        )
+        for number in range(20)
+    ]
+    with connected(server.port) as raw:
+        raw.sendall(b"".join(numbered))
+        answers = [read_answer(raw) for _ in numbered]
+    assert [answer[0] for answer in answers] == [200] * 20
+    assert [answer[1]["x-request-id"] for answer in answers] == [str(i) for i in range(20)]
+    assert server.taken > 0
+    assert rows(engine) == 20
+
+
+@pytest.mark.parametrize(
+    "content",
+    [request("POST", "/predict", BODY, "Connection: close"),
+     PREDICT.replace(b"HTTP/1.1", b"HTTP/1.0")],
+    ids=["close", "HTTP/1.0"],
+)  # fmt: skip
+def test_a_connection_that_is_not_kept_is_closed(server: Server, content: bytes) -> None:
+    with connected(server.port) as raw:
+        raw.sendall(content)
+        status, headers, _ = read_answer(raw)
+        assert (status, headers["connection"], raw.recv(1)) == (200, "close", b"")
+    assert server.taken == 1
+
+
+def test_a_connection_that_stays_idle_is_closed(settings: Settings, champion: str) -> None:
+    hasty = Guard(Patience(idle=0.2), max_connections=10, look_seconds=0.05)
+    with Server(settings, guard=hasty) as server, connected(server.port) as raw:
+        for _ in range(4):
+            raw.sendall(PREDICT)
+            assert read_answer(raw)[0] == 200
+            time.sleep(0.1)
+        assert raw.recv(1) == b""
+
+
+def test_a_client_that_hangs_up_has_its_row_all_the_same(server: Server, engine: Engine) -> None:
+    for _ in range(20):
+        with connected(server.port) as raw:
+            raw.sendall(PREDICT)
+    wait_for(lambda: rows(engine) == 20)
+    assert ask(server.port, PREDICT)[0] == 200
+
+
+@pytest.mark.parametrize("kind", ["none", "revoked", "expired", "outcomes", "read", "unknown"])
+def test_nobody_is_let_in_the_short_way_without_a_key_that_may(
+    closed_settings: Settings, champion: str, keys: dict[str, str], kind: str
+) -> None:
+    key = {"none": "", "unknown": "X-API-Key: perennial"}.get(kind)
+    header = f"X-API-Key: {keys[kind]}" if key is None else key
+    content = request("POST", "/predict", BODY, *filter(None, [header]))
+    with Server(closed_settings) as server:
+        status = ask(server.port, content)[0]
+        assert status == (403 if kind in ("outcomes", "read") else 401)
+        assert server.taken == 0
+        good = request("POST", "/predict", BODY, f"Authorization: Bearer {keys['predict']}")
+        assert ask(server.port, good)[0] == 200
+        assert server.taken == 1
+
+
+def test_while_nothing_durable_is_possible_it_answers_503(
+    settings: Settings, champion: str, engine: Engine
+) -> None:
+    full = settings.model_copy(update={"spool_max_bytes": 1, "commit_patience_seconds": 0.1})
+    with Server(full) as server:
+        with write_transaction(engine):  # the database is locked for as long as this lasts
+            status, headers, body = ask(server.port, PREDICT)
+            assert (status, headers["retry-after"]) == (503, "1")
+            assert "nothing was recorded" in detail(body)
+        assert server.taken == 1
+
+
+def test_a_stop_answers_what_has_begun_to_arrive(
+    settings: Settings, champion: str, tmp_path: Path
+) -> None:
+    with service_process(settings, tmp_path / "log") as (process, port), connected(port) as raw:
+        raw.sendall(PREDICT[:-1])
+        time.sleep(0.1)
+        process.terminate()
+        time.sleep(0.3)
+        raw.sendall(PREDICT[-1:])
+        status, headers, _ = read_answer(raw)
+        assert (status, headers["connection"]) == (200, "close")
