@@ -5,7 +5,8 @@ uvicorn's scope, task and header checks cost as much as all else that such a req
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -76,10 +77,8 @@ class Express:
         if self.disconnected:
             return
         protocol = self._protocol
-        changing = b"".join(
-            [b"%b: %b\r\n" % pair for pair in protocol.server_state.default_headers]
-        )
-        head = _HEAD % (STATUS_LINE[status], changing, _CONSTANT, len(body), self.request_id)
+        default = _as_lines(*protocol.server_state.default_headers)
+        head = _HEAD % (STATUS_LINE[status], default, _CONSTANT, len(body), self.request_id)
         for name, value in extra.items():
             head += b"%b: %b\r\n" % (name.lower().encode(), value.encode())
         if not self.keep_alive:
@@ -90,8 +89,6 @@ class Express:
         protocol.on_response_complete()
 
 
-class TakesExpress(Protocol):
-    """What stands behind the protocol; service/border/front.py."""
-
-    def take(self, express: Express) -> bool:
-        """Answer it, now or later; False = nothing was done, it has to go the usual way."""
+@lru_cache(maxsize=4)  # the date changes once a second
+def _as_lines(*pairs: tuple[bytes, bytes]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % pair for pair in pairs])

@@ -28,7 +28,7 @@ from service.observe.metrics import Metrics
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-CHECKPOINT_COMMITS = 500
+CHECKPOINT_COMMITS = 2000
 CHECKPOINT_ROWS = 10_000
 # Promotions and outcomes are rarer than groups, and larger.
 TASK_PATIENCES = 4
