@@ -145,7 +145,7 @@ class Answering:
                 self._shadow.offer(other, lineup.alike, decoded, answer.prediction_id)
             return answer
         if not lineup.alike:
-            decoded = await self._aside(reread, decoded, other.decoder)
+            decoded = await asyncio.to_thread(reread, decoded, other.decoder)
         return await self._ledger.predict(other.predictor, decoded, claim)
 
     async def _aside(self, call: Callable[..., T], *given: object) -> T:

@@ -6,7 +6,7 @@ uvicorn's scope, task and header checks cost as much as all else that such a req
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -38,7 +38,7 @@ _NOBODY_WAITS = _NobodyWaits()
 
 
 class Express:
-    """A request that has come as a whole, and its answer; to uvicorn's protocol, its cycle.
+    """A request and its answer; to uvicorn's protocol, its cycle. `body` grows until it is whole.
 
     `status` is 0 until it is answered; see exchange.Exchange.
     """
@@ -53,15 +53,13 @@ class Express:
     more_body = False
     message_event = _NOBODY_WAITS
 
-    def __init__(
-        self, protocol: HttpToolsProtocol, pairs: Pairs, body: bytes, keep_alive: bool
-    ) -> None:
-        self._protocol = protocol
+    def __init__(self, protocol: HttpToolsProtocol, pairs: Pairs, keep_alive: bool) -> None:
+        self._protocol: HttpToolsProtocol | None = protocol
         self.scope: dict[str, Any] = {
             "method": "POST", "path": PATH, "raw_path": b"/predict", "headers": pairs,
         }  # fmt: skip
         self.headers: dict[bytes, bytes] = dict(pairs)
-        self.body = body
+        self.body = b""
         self.keep_alive = keep_alive
         self.disconnected = self.response_complete = False
         self.request_id = b""
@@ -74,9 +72,11 @@ class Express:
         """Answer with JSON, and with `extra` headers."""
         self.status = status
         self.response_complete = True
-        if self.disconnected:
+        # They hold each other: without this only the garbage collector would free them.
+        protocol, self._protocol = self._protocol, None
+        # Closing is not always told by `disconnected`: the next in the pipeline may be the cycle.
+        if protocol is None or self.disconnected or protocol.transport.is_closing():
             return
-        protocol = self._protocol
         default = _as_lines(*protocol.server_state.default_headers)
         head = _HEAD % (STATUS_LINE[status], default, _CONSTANT, len(body), self.request_id)
         for name, value in extra.items():
@@ -92,3 +92,13 @@ class Express:
 @lru_cache(maxsize=4)  # the date changes once a second
 def _as_lines(*pairs: tuple[bytes, bytes]) -> bytes:
     return b"".join([b"%b: %b\r\n" % pair for pair in pairs])
+
+
+class TakesExpress(Protocol):
+    """What the protocol asks of service/border/front.py."""
+
+    def may_take(self, express: Express) -> bool:
+        """Asked once the head is there."""
+
+    def take(self, express: Express) -> bool:
+        """Asked once the body is there; False = nothing was done."""

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contracts.settings import Settings
 from service.access.access import Access
+from service.access.caller import NOBODY
 from service.access.origins import Origins
 from service.answer.answering import Answering, Question
 from service.border.bodies import (
@@ -27,7 +28,7 @@ from service.border.bodies import (
 )
 from service.border.errors import KNOWN, MethodNotAllowedError, answer_error
 from service.border.exchange import CLIENT_GONE, Exchange
-from service.border.express import PATH, UNUSUAL, Express
+from service.border.express import MAX_BYTES, PATH, UNUSUAL, Express
 from service.border.journal import Journal
 from service.border.log_lines import request_lines
 from service.ledger.answers import Answer
@@ -67,6 +68,7 @@ class Front:
         self._count = metrics.requests.count
         self._max_body_bytes = settings.max_body_bytes
         self._max_rows = settings.max_rows
+        self._express_bytes = min(MAX_BYTES, settings.max_body_bytes)
         self._origins = Origins(settings)
         self._make_id = make_id
         self._journal = journal
@@ -91,19 +93,28 @@ class Front:
             await self._tell(exchange, 500, _INTERNAL, {})
         self._note(exchange, time.perf_counter() - started)
 
-    def take(self, express: Express) -> bool:
-        """Answer a usual POST /predict without ASGI; False = nothing was done, __call__ knows."""
-        started, headers = time.perf_counter(), express.headers
+    def may_take(self, express: Express) -> bool:
+        """Whether a POST /predict, by its head, is a usual one: worth to wait for its body.
+
+        Whatever would be refused by its head is not, so that it is refused at once.
+        """
+        headers = express.headers
+        length = headers.get(b"content-length", b"0")
         if not UNUSUAL.isdisjoint(headers) or headers.get(b"content-type", _JSON) != _JSON:
             return False
-        caller = self._access.admit_known(express.scope, headers)
-        if caller is None or len(express.body) > self._max_body_bytes:
+        if not length.isdigit() or int(length[:20]) > self._express_bytes:
             return False
-        express.caller = caller
+        caller = self._access.admit_known(express.scope, headers)
+        express.caller = caller or NOBODY
+        return caller is not None
+
+    def take(self, express: Express) -> bool:
+        """Answer what has come as a whole; False = nothing was done, __call__ knows what to do."""
+        started, body = time.perf_counter(), express.body
         try:
-            check_containers(express.body, headers, self._max_rows)
+            check_containers(body, express.headers, self._max_rows)
             done = partial(self._finish, express, started)
-            return self._answering.answer_usual(express.body, caller, done)
+            return self._answering.answer_usual(body, express.caller, done)
         except Exception:  # the usual way meets it again, and tells of it
             return False
 

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from contracts.settings import Settings
 from service.border.bodies import TOO_SLOW
-from service.border.express import MAX_BYTES, Express
+from service.border.express import Express, TakesExpress
 from service.border.guard import Guard, Patience, max_connections
 from service.border.headers import SECURITY
 
@@ -45,9 +45,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._chunk = 0  # bytes of the chunk that is being parsed
         self._head_bytes = 0  # of the head, in chunks that did not complete it
         self._refusal = 400
-        take = getattr(self.app, "take", None)  # not where something stands before the front
-        self._take: Callable[[Express], bool] | None = take
-        self._held: bytearray | None = None  # body so far of what may become an Express
+        # None where something stands before the front: it would not see what the front takes.
+        self._front = cast("TakesExpress", self.app) if hasattr(self.app, "may_take") else None
+        self._held: Express | None = None  # its body is still coming
         self._idle = False
         self._seen: tuple[object, ...] = ()  # state at the last look, and of which request
         self._since = 0.0  # seconds of the loop's clock
@@ -82,31 +82,27 @@ class GuardedProtocol(HttpToolsProtocol):
         if len(self.headers) > MAX_HEADERS or self._head_too_large():
             self._refusal = 431
             raise HeadRefusedError
-        if self._may_be_express():
-            self._held = bytearray()
-        else:
+        self._held = self._offer()
+        if self._held is None:
             self._begin()
+        self.headers = []  # what still comes are trailers, which nobody reads
 
     def on_body(self, body: bytes) -> None:
-        if self._held is not None and len(self._held) + len(body) > MAX_BYTES:
-            self._release()
         if self._held is None:
             super().on_body(body)
         else:
-            self._held += body
+            self._held.body += body
 
     def on_message_complete(self) -> None:
-        if self._held is None:
+        express, front = self._held, self._front
+        if express is None or front is None:
             super().on_message_complete()
-            return
-        keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
-        express = Express(self, self.headers, bytes(self._held), keep_alive)
-        if self._take is not None and self._take(express):
-            self._held = None
+        elif front.take(express):
+            self._held, express.body = None, b""
             self.cycle = cast("RequestResponseCycle", express)
             self.scope = cast("HTTPScope", express.scope)
         else:
-            self._release()
+            self._release(express)
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -122,25 +118,25 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         if self._held is not None:
-            self._release()
+            self._release(self._held)
         super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._held is not None:
-            self._release()  # the log will tell of it
+            self._release(self._held)  # the log will tell of it
         super().connection_lost(exc)
 
-    def _may_be_express(self) -> bool:
+    def _offer(self) -> Express | None:
+        """The request whose head has come, if the front may take it and nothing is before it."""
+        front, parser = self._front, self.parser
+        if front is None or self.url != b"/predict" or parser.get_method() != b"POST":
+            return None
         free = self.cycle is None or self.cycle.response_complete
-        return (
-            self.url == b"/predict"
-            and free
-            and self._take is not None
-            and self.parser.get_method() == b"POST"
-            and not self.expect_100_continue
-            and not self.parser.should_upgrade()
-            and not self.flow.write_paused
-        )
+        if not free or self.flow.write_paused or parser.should_upgrade():
+            return None
+        keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
+        express = Express(self, self.headers, keep_alive)
+        return express if front.may_take(express) else None
 
     def _begin(self) -> None:
         """Go the usual way, by a task and ASGI."""
@@ -150,11 +146,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self.headers += headers
         super().on_headers_complete()
 
-    def _release(self) -> None:
+    def _release(self, express: Express) -> None:
         """Let what was held go the usual way."""
-        body, self._held = self._held or b"", None
+        self._held = None
+        self.headers = express.scope["headers"]
         self._begin()
-        super().on_body(bytes(body))
+        super().on_body(express.body)
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls for a head that the parser, or on_headers_complete, refuses."""
@@ -192,7 +189,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _lose_patience(self) -> None:
         """Have the front answer 408; if it does not read the body, there is nobody to tell."""
         if self._held is not None:
-            self._release()
+            self._release(self._held)
         if TOO_SLOW in self.cycle.scope or self.cycle.response_started:
             self.transport.abort()
             return

@@ -169,5 +169,9 @@ def into(future: "asyncio.Future[Any]") -> Done:
 
 def _resolve(group: list[Job]) -> None:
     for job in group:
-        if job.done is not None:
+        if job.done is None:
+            continue
+        try:
             job.done(job.answer)
+        except Exception:  # the answers of others must not hang on this one
+            log.exception("an answer was not delivered")

@@ -1,5 +1,6 @@
 """The short way of a usual POST /predict: it answers what the usual way would, and nothing else."""
 
+import gc
 import json
 import time
 from collections.abc import Iterator
@@ -33,6 +34,9 @@ class Watched:
         taken = self.front.take(express)
         self.taken += taken
         return taken
+
+    def may_take(self, express: Express) -> bool:
+        return self.front.may_take(express)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self.front(scope, receive, send)
@@ -226,3 +230,63 @@ def test_a_stop_answers_what_has_begun_to_arrive(
         raw.sendall(PREDICT[-1:])
         status, headers, _ = read_answer(raw)
         assert (status, headers["connection"]) == (200, "close")
+
+
+def test_a_connection_that_breaks_costs_others_no_answer(server: Server, engine: Engine) -> None:
+    with connected(server.port) as good:
+        for _ in range(20):
+            with connected(server.port) as bad:
+                bad.sendall(PREDICT + PREDICT + b"\x16\x03\x01\r\n\r\n")
+                good.sendall(PREDICT)
+                assert read_answer(good)[0] == 200
+    metrics = ask(server.port, request("GET", "/metrics"))[2].decode()
+    counted = 'perennial_requests_total{method="POST",route="/predict",status="200"}'
+    answered = [line for line in metrics.splitlines() if line.startswith(counted)]
+    assert float(answered[0].split()[-1]) >= rows(engine)
+
+
+def test_a_closed_connection_leaves_nothing_for_the_garbage_collector(server: Server) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            assert ask(server.port, PREDICT)[0] == 200
+        wait_for(lambda: sum(type(each) is Express for each in gc.get_objects()) <= 1)
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (["X-API-Key: perennial", "Content-Length: 10"], 401),
+        (["Content-Encoding: gzip", "Content-Length: 10"], 415),
+        (["Content-Length: 99999999999"], 413),
+        (["Origin: http://elsewhere.example", "Content-Length: 10"], 403),
+    ],
+    ids=["key", "gzip", "length", "origin"],
+)
+def test_what_the_head_refuses_is_refused_before_the_body_comes(
+    closed_settings: Settings, champion: str, keys: dict[str, str], headers: list[str], status: int
+) -> None:
+    if not headers[0].startswith("X-API-Key"):
+        headers = [f"X-API-Key: {keys['predict']}", *headers]
+    with Server(closed_settings) as server, connected(server.port) as raw:
+        started = time.monotonic()
+        raw.sendall(request("POST", "/predict", b"", *headers))
+        assert read_answer(raw)[0] == status
+        assert time.monotonic() - started < closed_settings.body_seconds / 2
+
+
+@pytest.mark.parametrize("cut", [0, -1], ids=["at once", "in two packets"])
+def test_a_key_in_a_trailer_opens_nothing(
+    closed_settings: Settings, champion: str, keys: dict[str, str], cut: int
+) -> None:
+    head = request("POST", "/predict", b"", "Transfer-Encoding: chunked", "Trailer: X-API-Key")
+    end = f"0\r\nX-API-Key: {keys['predict']}\r\n\r\n".encode()
+    body = b"%x\r\n%b\r\n%b" % (len(BODY), BODY, end)
+    with Server(closed_settings) as server, connected(server.port) as raw:
+        raw.sendall(head + body[: cut or None])
+        time.sleep(0.02)
+        raw.sendall(body[cut:] if cut else b"")
+        assert read_answer(raw)[0] == 401
