@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
+from itertools import count
 
 import pytest
 from sqlalchemy import Engine, func, select
@@ -21,17 +22,29 @@ from service.app import create_app
 from tests.bundles import EXAMPLE
 from tests.conftest import bearer
 from tests.postgresql import temporary_postgresql
+from tests.redis_server import temporary_redis
 
 ONE = {"features": EXAMPLE}
+_DATABASES = count(0)
 
 
 def caller(rate: str | None = None, quota: str | None = None, key_id: str = "k") -> Caller:
     return Caller(key_id, "a test", frozenset({"predict"}), rate, quota)
 
 
-@pytest.fixture(params=["memory://", "database://"])
+@pytest.fixture(scope="module")
+def redis() -> Iterator[str]:
+    with temporary_redis() as url:
+        yield url
+
+
+@pytest.fixture(params=["memory://", "database://", "redis"])
 def counted(request: pytest.FixtureRequest, settings: Settings) -> Settings:
-    return settings.model_copy(update={"limits_url": request.param})
+    url = request.param
+    if url == "redis":
+        # A database of its own for each test: counts outlive the test.
+        url = f"{request.getfixturevalue('redis')}/{next(_DATABASES)}"
+    return settings.model_copy(update={"limits_url": url})
 
 
 async def spend_all(
@@ -105,17 +118,32 @@ def test_outcomes_have_a_rate_of_their_own(
 
 
 def test_many_at_once_pass_no_more_than_the_limit(counted: Settings, engine: Engine) -> None:
-    async def count() -> int:
+    async def spend() -> int:
         limits = make_limits(counted, engine, lambda: None)
         passed = await spend_all(limits.spend, caller("20/hour"), 3, 50)
         await limits.stop()
         return passed
 
-    assert asyncio.run(count()) == 6
+    assert asyncio.run(spend()) == 6
+
+
+def test_several_workers_share_what_redis_counts(redis: str, settings: Settings) -> None:
+    shared = settings.model_copy(update={"limits_url": f"{redis}/{next(_DATABASES)}"})
+
+    async def spend() -> int:
+        workers = [make_limits(shared, None, lambda: None) for _ in range(3)]
+        passed = await asyncio.gather(
+            *(spend_all(one.spend, caller("20/hour"), 3, 20) for one in workers)
+        )
+        for one in workers:
+            await one.stop()
+        return sum(passed)
+
+    assert asyncio.run(spend()) == 6
 
 
 def test_rate_and_quota_and_each_key_count_apart(counted: Settings, engine: Engine) -> None:
-    async def count() -> list[int]:
+    async def spend() -> list[int]:
         limits = make_limits(counted, engine, lambda: None)
         passed = [
             await spend_all(limits.spend, caller("5/minute", "7/day"), 1, 10),
@@ -126,11 +154,11 @@ def test_rate_and_quota_and_each_key_count_apart(counted: Settings, engine: Engi
         await limits.stop()
         return passed
 
-    assert asyncio.run(count()) == [5, 2, 5, 10]
+    assert asyncio.run(spend()) == [5, 2, 5, 10]
 
 
 def test_a_new_window_begins_when_the_old_one_ends(counted: Settings, engine: Engine) -> None:
-    async def count() -> int:
+    async def spend() -> int:
         limits = make_limits(counted, engine, lambda: None)
         first = await spend_all(limits.spend, caller("2/second"), 1, 5)
         await asyncio.sleep(1.1)
@@ -138,7 +166,7 @@ def test_a_new_window_begins_when_the_old_one_ends(counted: Settings, engine: En
         await limits.stop()
         return first + second
 
-    assert asyncio.run(count()) == 4
+    assert asyncio.run(spend()) == 4
 
 
 def test_the_table_has_one_row_for_each_limit_of_each_key(
@@ -243,7 +271,7 @@ def test_four_counters_pass_no_more_than_the_limit_together(
     """Each of them counts with threads and connections of its own."""
     counted = settings.model_copy(update={"limits_url": "database://"})
 
-    async def count() -> int:
+    async def spend() -> int:
         workers = [make_limits(counted, postgresql, lambda: None) for _ in range(4)]
         passed = await asyncio.gather(
             *(spend_all(worker.spend, caller("25/hour"), 1, 60) for worker in workers)
@@ -252,4 +280,4 @@ def test_four_counters_pass_no_more_than_the_limit_together(
             await worker.stop()
         return sum(passed)
 
-    assert asyncio.run(count()) == 25
+    assert asyncio.run(spend()) == 25
