@@ -21,6 +21,7 @@ from service.ledger.idempotency import Claim
 from service.ledger.ledger import Ledger
 from service.versions.champion import ChampionWatcher
 from service.versions.routing import Lineup, drawn, reread
+from service.versions.serving import Serving
 from service.versions.shadow import Shadow
 
 # Decoding more than this would hold up every other request, so it goes to a thread.
@@ -90,13 +91,40 @@ class Answering:
             NoChampionError, InvalidRequestError, QueueFullError: `done` is not called.
         """
         lineup = self._watcher.require_lineup()
-        if lineup.rule is not None or caller.rate is not None or caller.quota is not None:
+        if caller.rate is not None or caller.quota is not None:
             return False
+        if lineup.rule is not None and not lineup.alike and not lineup.is_shadowed:
+            return False  # the other version may have to read the rows again
         decoded = lineup.champion.decoder.decode_usual(body)
         if decoded is None:
             return False
-        self._ledger.predict_then(done, lineup.champion.predictor, decoded)
+        if lineup.rule is None:
+            self._ledger.predict_then(done, lineup.champion.predictor, decoded)
+        else:
+            self._answer_by_rule(lineup, decoded.with_first_id(str(uuid7())), done)
         return True
+
+    def _answer_by_rule(self, lineup: Lineup, decoded: Decoded, done: Done) -> None:
+        other = drawn(lineup, decoded)
+        if other is None:
+            self._ledger.predict_then(done, lineup.champion.predictor, decoded)
+        elif lineup.is_shadowed:
+            done = partial(self._done_and_shadowed, done, lineup, other, decoded)
+            self._ledger.predict_then(done, lineup.champion.predictor, decoded)
+        else:
+            self._ledger.predict_then(done, other.predictor, decoded)
+
+    def _done_and_shadowed(
+        self,
+        done: Done,
+        lineup: Lineup,
+        other: Serving,
+        decoded: Decoded,
+        answer: Answer | Exception,
+    ) -> None:
+        done(answer)
+        if isinstance(answer, Answer):
+            self._shadow.offer(other, lineup.alike, decoded, answer.prediction_id)
 
     async def answer_rows(
         self,

@@ -6,6 +6,7 @@ Nothing waits for it: what it cannot keep up with is dropped and counted (docs/a
 import asyncio
 import json
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
@@ -30,7 +31,9 @@ log = logging.getLogger(__name__)
 PAUSE_SECONDS = 0.5
 QUEUE_ROWS = 20_000
 # Small, because a call of the model or the ledger with more would hold up callers.
-BATCH_ROWS = 256
+BATCH_ROWS = 64
+# After each batch this many times as long as it took: the interpreter is the callers'.
+REST = 4
 Run = Callable[[Callable[[Connection], None]], "asyncio.Future[None]"]
 
 
@@ -103,6 +106,7 @@ class Shadow:
 
     def _work(self) -> None:
         while self._waiting:
+            started = time.perf_counter()
             batch = self._take()
             rows = sum(len(asked.ids) for asked in batch)
             try:
@@ -111,6 +115,7 @@ class Shadow:
                 log.exception("a shadow could not answer %d rows", rows)
                 self._drop("failed", rows)
             self._rows_out += rows
+            self._stop.wait(REST * (time.perf_counter() - started))
 
     def _take(self) -> list[_Asked]:
         """What waits longest, and what follows it for the same version."""

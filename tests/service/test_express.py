@@ -12,10 +12,13 @@ from sqlalchemy import Engine, func, select
 
 from contracts.database import write_transaction
 from contracts.settings import Settings
-from contracts.tables import predictions
+from contracts.tables import predictions, shadow_predictions
+from contracts.traffic import Rule, arm_of
+from contracts.traffic_rules import change_traffic, check_traffic
 from service.border.express import MAX_BYTES, Express
 from service.border.guard import Guard, Patience
 from tests.bundles import EXAMPLE
+from tests.conftest import NOW
 from tests.service.servers import service_process, serving, wait_for
 from tests.service.sockets import ask, connected, detail, read_answer, request
 
@@ -290,3 +293,52 @@ def test_a_key_in_a_trailer_opens_nothing(
         time.sleep(0.02)
         raw.sendall(body[cut:] if cut else b"")
         assert read_answer(raw)[0] == 401
+
+
+def divide(settings: Settings, engine: Engine, rule: Rule) -> None:
+    with engine.connect() as connection:
+        checked = check_traffic(connection, settings.bundles_dir, rule)
+    with write_transaction(engine) as connection:
+        change_traffic(connection, checked, actor="a test", reason="a test", now=NOW)
+
+
+def answers(server: Server, number: int) -> list[dict[str, Any]]:
+    with connected(server.port) as raw:
+        found = []
+        for _ in range(number):
+            raw.sendall(PREDICT)
+            status, _, body = read_answer(raw)
+            assert status == 200
+            found.append(json.loads(body))
+    return found
+
+
+def test_a_canary_is_answered_the_short_way(
+    settings: Settings, champion: str, registered: tuple[str, str], engine: Engine
+) -> None:
+    rule = Rule("canary", registered[1], 0.5)
+    divide(settings, engine, rule)
+    with Server(settings) as server:
+        found = answers(server, 200)
+        assert server.taken == 200
+    versions = {each["prediction_id"][0]: each["model_version"] for each in found}
+    expected = {one: registered[arm_of(rule, one) == "other"] for one in versions}
+    assert versions == expected
+    assert 60 < list(versions.values()).count(registered[1]) < 140
+    with engine.connect() as connection:
+        query = select(predictions.c.prediction_id, predictions.c.model_version)
+        logged = {row.prediction_id: row.model_version for row in connection.execute(query)}
+    assert logged == versions
+
+
+def test_a_shadow_is_asked_the_short_way(
+    settings: Settings, champion: str, registered: tuple[str, str], engine: Engine
+) -> None:
+    divide(settings, engine, Rule("shadow", registered[1]))
+    with Server(settings) as server:
+        found = answers(server, 20)
+        assert server.taken == 20
+    assert {each["model_version"] for each in found} == {champion}
+    with engine.connect() as connection:
+        shadowed = connection.execute(select(shadow_predictions.c.prediction_id)).scalars()
+        assert set(shadowed) == {each["prediction_id"][0] for each in found}
