@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats run test test-slow check format replay bench-serve soak fuzz bench-score bench-large faults lock clean
+.PHONY: help setup setup-formats run test test-slow check format replay bench-serve bench-drift soak fuzz bench-score bench-large faults lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,10 @@ replay: setup ## replay seven months as live traffic in ten minutes; UNTIL=2014-
 
 bench-serve: setup ## /predict against an ASGI echo and the tutorials' service, with bars
 	$(BIN)/python -m benchmarks.serve
+
+bench-drift: setup ## false alarms and power of the drift check, beside Evidently's defaults
+	$(BIN)/dvc repro --quiet prepare
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.drift $(if $(WINDOWS),--windows $(WINDOWS))
 
 soak: setup ## memory and errors of the service in half an hour of load; MINUTES=5 for less
 	$(BIN)/python -m benchmarks.soak $(if $(MINUTES),--minutes $(MINUTES))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import fuzz, score, soak
+from benchmarks.drift.tables import as_tables as drift_tables
 from benchmarks.faults.table import as_table as faults_table
 from benchmarks.large_table import as_table as stages_table
 from benchmarks.replay import judge
@@ -19,9 +20,9 @@ from benchmarks.results import RESULTS
 from benchmarks.serve import as_tables
 
 PICTURE = Path("docs/replay.png")
-DOCUMENTS = [Path("README.md"), Path("docs/benchmarks.md")]
+DOCUMENTS = [Path("README.md"), Path("docs/benchmarks.md"), Path("docs/monitoring-quality.md")]
 BLOCK = re.compile(
-    r"(<!-- (bench-serve|soak|replay|score|large_table|faults|fuzz) -->\n).*?(<!-- end -->)",
+    r"(<!-- (bench-serve|bench-drift|soak|replay|score|large_table|faults|fuzz) -->\n).*?(<!-- end -->)",
     re.DOTALL,
 )
 
@@ -55,6 +56,7 @@ def fill(text: str) -> str:
     """The document with every block whose figures exist made anew."""
     makers = {
         "bench-serve": serve_table,
+        "bench-drift": drift_tables,
         "soak": soak.as_text,
         "replay": replay_table,
         "score": score_table,
