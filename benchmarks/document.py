@@ -21,10 +21,8 @@ from benchmarks.serve import as_tables
 
 PICTURE = Path("docs/replay.png")
 DOCUMENTS = [Path("README.md"), Path("docs/benchmarks.md"), Path("docs/monitoring-quality.md")]
-BLOCK = re.compile(
-    r"(<!-- (bench-serve|bench-drift|soak|replay|score|large_table|faults|fuzz) -->\n).*?(<!-- end -->)",
-    re.DOTALL,
-)
+NAMES = "bench-serve|bench-drift|soak|replay|score|large_table|faults|fuzz"
+BLOCK = re.compile(rf"(<!-- ({NAMES}) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def replay_table(figures: dict[str, Any]) -> str:

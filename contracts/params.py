@@ -12,6 +12,7 @@ Value = bool | int | float | str | None
 Kind = Literal["numeric", "integer", "boolean", "categorical", "datetime"]
 Task = Literal["binary", "multiclass", "regression"]
 Split = Literal["time", "stratified", "grouped", "shuffled"]
+Blocks = Literal["days", "hours", "rows"]
 Severity = Literal["off", "warn", "fail"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -173,8 +174,20 @@ class Policy(Section):
     min_outcome_days: PositiveInt
     min_days: Annotated[int, Field(ge=2)]
     cooldown_days: Annotated[int, Field(ge=0)]
-    drift_share: Annotated[float, Field(gt=0, le=1)]
+    retrain_every_days: PositiveInt | None = None
     performance_t: float
+
+
+class DriftParams(Section):
+    """What a check of the inputs promises, and which rows depend on each other.
+
+    `blocks`: None = rows without a timestamp are independent, others depend on their day.
+    """
+
+    false_alarm_rate: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    least_effect: Share = 0.02
+    blocks: Blocks | None = None
 
 
 class Gate(Section):
@@ -192,6 +205,7 @@ class Monitoring(Section):
     window_days: PositiveInt
     performance_days: PositiveInt
     max_rows: PositiveInt
+    drift: DriftParams = DriftParams()
     policy: Policy
     gate: Gate
     retrain: Retrain

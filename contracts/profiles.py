@@ -128,6 +128,10 @@ class Profile:
         ]
         return Profile(blocks, {name: wide[0][name] + wide[1][name] for name in self.counts})
 
+    def only(self, places: NDArray[np.intp]) -> "Profile":
+        """The blocks at these places."""
+        return Profile(self.blocks[places], {n: c[places] for n, c in self.counts.items()})
+
     def between(self, start: int, end: int) -> "Profile":
         """The blocks from `start` on and before `end`."""
         chosen = (self.blocks >= start) & (self.blocks < end)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection, Engine, func, insert, select
 from uuid_utils import uuid7
 
@@ -21,10 +22,14 @@ from contracts.params import Monitoring, ParamsError, load_params
 from contracts.registry import champion
 from contracts.settings import Settings
 from contracts.tables import checks, outcomes, predictions, retrains
+from monitoring.drift_state import Drift
+from monitoring.inputs import judge_inputs
 from monitoring.performance import Performance, measure
 from monitoring.policy import Decision, Evidence, decide
 from monitoring.reports import ReportError, write_report
 from monitoring.windows import count_rows, read_rows, read_scores
+
+SEED = 1  # the same window is judged alike
 
 
 class NoChampionError(LookupError):
@@ -50,7 +55,7 @@ class Check:
 
     check_id: str
     decision: Decision
-    drift_share: float | None
+    inputs: Drift | None
     performance: Performance
     report: str | None
 
@@ -74,18 +79,16 @@ def run_check(
         frame = read_rows(connection, bundle.schema, start, now, params.max_rows)
         performance = _performance(connection, bundle, params, now)
         history = _history(connection, bundle, now)
-    check_id, name, findings = str(uuid7()), None, {}
+    check_id, name, findings, inputs = str(uuid7()), None, {}, None
     if rows >= params.policy.min_rows:
+        inputs = judge_inputs(bundle, frame, params.drift, np.random.default_rng(SEED))
         name = f"check-{now:%Y%m%dT%H%M%S}-{check_id[-6:]}.html"
         try:
             findings = write_report(bundle, frame, reports / name)
         except ReportError as error:  # performance is judged all the same
             name, findings = None, {"error": str(error)}
-    evidence = Evidence(now, rows, drift_share=findings.get("share"), performance=performance,
-                        **history)  # fmt: skip
-    check = Check(
-        check_id, decide(evidence, params.policy), evidence.drift_share, performance, name
-    )
+    evidence = Evidence(now, rows, inputs=inputs, performance=performance, **history)
+    check = Check(check_id, decide(evidence, params.policy), inputs, performance, name)
     _record(engine, check, evidence, bundle, start, findings)
     return check
 
@@ -115,6 +118,7 @@ def _history(connection: Connection, bundle: Bundle, now: datetime) -> dict[str,
         "outcomes": number,
         "outcome_days": days,
         "last_retrain": connection.execute(earlier).scalar_one(),
+        "learned_until": learned_until,
     }
 
 
@@ -126,8 +130,9 @@ def _record(
     start: datetime,
     findings: dict[str, Any],
 ) -> None:
-    detail = {"alarm": check.decision.alarm, "drift": findings,
-              "performance": asdict(check.performance)}  # fmt: skip
+    inputs = evidence.inputs
+    detail = {"alarm": check.decision.alarm, "inputs": inputs and asdict(inputs),
+              "drift": findings, "performance": asdict(check.performance)}  # fmt: skip
     with write_transaction(engine) as connection:
         connection.execute(
             insert(checks).values(
@@ -138,7 +143,7 @@ def _record(
                 model_version=bundle.version,
                 rows=evidence.rows,
                 outcomes=evidence.outcomes,
-                drift_share=check.drift_share,
+                drift_share=inputs and len(inputs.causes) / len(bundle.schema.names),
                 performance_t=check.performance.t,
                 decision=check.decision.action,
                 reason=check.decision.reason,

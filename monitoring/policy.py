@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from contracts.params import Policy
+from monitoring.drift_state import Drift
 from monitoring.performance import Performance
 
 
@@ -16,9 +17,10 @@ class Evidence:
     rows: int  # predictions in the drift window
     outcomes: int  # since the champion's training ended
     outcome_days: int  # different days on which they fall
-    drift_share: float | None  # of judged columns; None = not judged
+    inputs: Drift | None  # None = too few rows to judge
     performance: Performance
     last_retrain: datetime | None
+    learned_until: datetime  # by the champion
 
 
 @dataclass(frozen=True)
@@ -29,29 +31,44 @@ class Decision:
 
 
 def decide(evidence: Evidence, policy: Policy) -> Decision:
-    """Alarm on worse performance or on drift; retrain on an alarm, unless it cannot help yet."""
-    alarms = _alarms(evidence, policy)
-    if not alarms:
+    """Retrain on worse performance or when it is due, unless it cannot help; never on bad data.
+
+    That inputs changed is told, and is no reason: it does no harm by itself.
+    """
+    inputs = evidence.inputs
+    if inputs is not None and inputs.state == "alarm":
+        told = "; ".join(inputs.reasons)
+        return Decision("keep", f"the data has faults, nothing is learned: {told}", alarm=True)
+    worse = _worse(evidence.performance, policy)
+    wanted = worse or _due(evidence, policy)
+    if wanted is None:
         return Decision("keep", _quiet(evidence, policy), alarm=False)
-    found = " and ".join(alarms)
     hindrance = _hindrance(evidence, policy)
-    if hindrance:
-        return Decision("keep", f"{found}, but {hindrance}", alarm=True)
-    return Decision("retrain", found, alarm=True)
+    if hindrance is None:
+        return Decision("retrain", wanted, alarm=worse is not None)
+    if worse is None:
+        return Decision("keep", f"{_quiet(evidence, policy)}; {wanted}, but {hindrance}", False)
+    return Decision("keep", f"{worse}, but {hindrance}", alarm=True)
 
 
-def _alarms(evidence: Evidence, policy: Policy) -> list[str]:
-    found = []
-    performance, share = evidence.performance, evidence.drift_share
+def _worse(performance: Performance, policy: Policy) -> str | None:
     judged = performance.days >= policy.min_days and performance.t is not None
     if judged and performance.t is not None and performance.t > policy.performance_t:
-        found.append(
+        return (
             f"log-loss is {performance.excess:.3f} above expectation over {performance.days} days "
             f"(t = {performance.t:.1f} > {policy.performance_t:g})"
         )
-    if share is not None and share >= policy.drift_share:
-        found.append(f"{share:.0%} of the columns drifted (limit {policy.drift_share:.0%})")
-    return found
+    return None
+
+
+def _due(evidence: Evidence, policy: Policy) -> str | None:
+    days = policy.retrain_every_days
+    if days is None or evidence.now < evidence.learned_until + timedelta(days=days):
+        return None
+    return (
+        f"the champion has learned nothing since {evidence.learned_until:%Y-%m-%d} "
+        f"(policy.retrain_every_days: {days})"
+    )
 
 
 def _hindrance(evidence: Evidence, policy: Policy) -> str | None:
@@ -72,13 +89,22 @@ def _hindrance(evidence: Evidence, policy: Policy) -> str | None:
 
 
 def _quiet(evidence: Evidence, policy: Policy) -> str:
-    if evidence.rows < policy.min_rows:
+    return f"{_inputs(evidence, policy)}; {_performance(evidence.performance, policy)}"
+
+
+def _inputs(evidence: Evidence, policy: Policy) -> str:
+    inputs = evidence.inputs
+    if inputs is None:
         return (
             f"not enough data: {evidence.rows} predictions in the window; "
             f"policy.min_rows asks for {policy.min_rows}"
         )
-    if evidence.performance.days < policy.min_days:
-        return f"no drift; performance not judged: {evidence.performance.days} days with outcomes"
-    if evidence.drift_share is None:
-        return "performance as expected; drift not judged, the report failed"
-    return "no drift, performance as expected"
+    if inputs.state == "ok":
+        return "no drift"
+    return f"{inputs.state}: {'; '.join(inputs.reasons)}"
+
+
+def _performance(performance: Performance, policy: Policy) -> str:
+    if performance.days < policy.min_days:
+        return f"performance not judged: {performance.days} days with outcomes"
+    return "performance as expected"

@@ -75,13 +75,18 @@ monitoring:
   window_days: 7             # drift: the current window
   performance_days: 28       # performance: how far back outcomes are judged
   max_rows: 20000            # rows per window given to the report, sampled; 10x for performance
+  drift:                     # docs/monitoring-quality.md
+    false_alarm_rate: 0.01   # share of windows without a change that are not `ok`
+    false_discovery_rate: 0.05  # share of columns that are named for nothing
+    least_effect: 0.02       # smaller changes than this share of rows are not named
+    blocks: null             # days | hours | rows; null = days, or rows without a timestamp
   policy:
     min_rows: 500            # fewer predictions in the window: not enough data
     min_outcomes: 500        # fewer outcomes: no retrain can learn or be judged
     min_outcome_days: 28     # they must span this long: a challenger is judged on days, not rows
     min_days: 7              # fewer days with outcomes: performance is not judged
     cooldown_days: 28        # after a retrain, whatever became of it
-    drift_share: 0.5         # share of drifted columns that asks for a retrain
+    retrain_every_days: 28   # also without an alarm; null = never
     performance_t: 2.0       # daily excess loss against expectation, t over days
   gate:
     min_days: 14             # labelled days that neither model has learned from

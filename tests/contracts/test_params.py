@@ -40,7 +40,7 @@ def test_shipped_params_are_valid() -> None:
         ({"features__late": {"kind": "integer"}}, "cannot be features: .'late'."),
         ({"train__search__prefer": "oracle"}, "search.prefer is none of"),
         ({"data__classes": [0, 1, 2]}, "classes: binary has 2, not 3"),
-        ({"monitoring__policy__drift_share": 1.5}, "monitoring.policy.drift_share"),
+        ({"monitoring__drift__false_alarm_rate": 1.5}, "monitoring.drift.false_alarm_rate"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )

@@ -51,6 +51,7 @@ def test_check_writes_row_and_report(
     assert (row.window_from, row.window_to) == (FEBRUARY, WEEK)
     assert row.rows == (february.event_time < WEEK).sum()
     assert row.drift_share is not None
+    assert json.loads(row.findings)["inputs"]["state"] == check.inputs.state
     assert set(json.loads(row.findings)["drift"]["columns"]) == {
         *world.bundle.schema.names, "probability",
     }  # fmt: skip

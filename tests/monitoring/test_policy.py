@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from contracts.params import Policy, load_params
+from monitoring.drift_state import Drift
 from monitoring.performance import Performance
 from monitoring.policy import Evidence, decide
 
@@ -19,10 +20,15 @@ QUIET = Evidence(
     rows=7000,
     outcomes=9000,
     outcome_days=28,
-    drift_share=0.1,
+    inputs=Drift("ok", ("no more change than usual",), ()),
     performance=GOOD,
     last_retrain=None,
+    learned_until=NOW - timedelta(days=27),
 )
+WATCH = Drift("watch", ("the inputs changed (p = 0.001)",), ("temp",))
+FAULT = Drift("alarm", ("distance: a changed unit?",), ("distance",))
+FEW = Drift("not enough data", ("too few blocks",), ())
+OLD = {"learned_until": NOW - timedelta(days=28)}
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +39,13 @@ def policy() -> Policy:
 @pytest.mark.parametrize(
     ("changes", "action", "alarm", "reason"),
     [
-        ({}, "keep", False, "no drift, performance as expected"),
-        ({"drift_share": 0.5}, "retrain", True, "50% of the columns drifted"),
-        ({"drift_share": 0.49}, "keep", False, "no drift"),
-        ({"drift_share": None}, "keep", False, "drift not judged"),
+        ({}, "keep", False, "no drift; performance as expected"),
+        ({"inputs": WATCH}, "keep", False, "watch: the inputs changed .* performance as expected"),
+        ({"inputs": FEW}, "keep", False, "not enough data: too few blocks"),
+        ({"inputs": FAULT}, "keep", True, "nothing is learned: distance: a changed unit"),
+        ({"inputs": FAULT, "performance": WORSE}, "keep", True, "nothing is learned"),
+        ({"inputs": FAULT, **OLD}, "keep", True, "nothing is learned"),
+        (OLD, "retrain", False, "nothing since 2013-05-04 .policy.retrain_every_days: 28"),
         (
             {"performance": WORSE},
             "retrain",
@@ -45,17 +54,23 @@ def policy() -> Policy:
         ),
         ({"performance": replace(WORSE, days=6)}, "keep", False, "not judged: 6 days"),
         ({"performance": replace(WORSE, t=None)}, "keep", False, "as expected"),
-        ({"rows": 499, "drift_share": None}, "keep", False, "not enough data: 499 predictions"),
+        ({"rows": 499, "inputs": None}, "keep", False, "not enough data: 499 predictions"),
         ({"performance": WORSE, "outcome_days": 27}, "keep", True, "fall on only 27 days"),
         ({"performance": WORSE, "outcomes": 499}, "keep", True, "but only 499 new outcomes"),
         (
-            {"drift_share": 0.9, "last_retrain": NOW - timedelta(days=27)},
+            {"performance": WORSE, "last_retrain": NOW - timedelta(days=27)},
             "keep",
             True,
             "but the last retrain was on 2013-05-05",
         ),
-        ({"drift_share": 0.9, "last_retrain": NOW - timedelta(days=28)}, "retrain", True, "90%"),
-        ({"drift_share": 0.9, "performance": WORSE}, "retrain", True, "expectation.* and 90%"),
+        (
+            {"performance": WORSE, "last_retrain": NOW - timedelta(days=28)},
+            "retrain",
+            True,
+            "expectation",
+        ),
+        ({**OLD, "outcomes": 499}, "keep", False, "no drift; .*nothing since .*, but only 499"),
+        ({**OLD, "performance": WORSE}, "retrain", True, "expectation"),
     ],
 )
 def test_decision(

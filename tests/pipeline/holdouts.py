@@ -43,7 +43,6 @@ MONITORING = {
         "min_outcome_days": 1,
         "min_days": 2,
         "cooldown_days": 1,
-        "drift_share": 0.5,
         "performance_t": 2.0,
     },
     "gate": {"min_days": 2, "min_rows": 1, "min_t": 0.5},

@@ -1,0 +1,82 @@
+"""What a window's inputs look like beside those that the champion learned from."""
+
+import io
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from contracts.bundle import Bundle
+from contracts.params import Blocks, DriftParams
+from contracts.profiles import Bins, Profile, count, numeric_bins, text_bins
+from contracts.schema import EVENT_TIME, FeatureSchema
+from monitoring.drift_state import Drift, Limits, assess
+from monitoring.quality import MIN_ROWS, Fault, find_faults
+from monitoring.significance import judge
+
+_SECONDS: dict[Blocks, int] = {"days": 86_400, "hours": 3600}
+
+
+def judge_inputs(
+    bundle: Bundle, window: pd.DataFrame, params: DriftParams, generator: np.random.Generator
+) -> Drift:
+    """Compare the window's rows with the champion's reference sample.
+
+    Args:
+        window: features and EVENT_TIME; a feature may be absent.
+        generator: deals the windows without a change.
+    """
+    schema = bundle.schema
+    before = pd.read_parquet(io.BytesIO(bundle.files["reference.parquet"]))
+    unit = params.blocks or ("rows" if schema.timestamp == EVENT_TIME else "days")
+    bins = _bins(before, schema)
+    reference = _profile(bins, before, _blocks(before[schema.timestamp], unit))
+    current = _profile(bins, window, _blocks(window[EVENT_TIME], unit))
+    test = judge(bins, reference, current, generator, independent_rows=unit == "rows")
+    limits = Limits(params.false_alarm_rate, params.false_discovery_rate, params.least_effect)
+    return assess(test, _faults(bins, reference, current), limits)
+
+
+def _faults(bins: list[Bins], reference: Profile, current: Profile) -> list[Fault]:
+    """Of the newest block that has enough rows to say, and of the window as a whole."""
+    rows = next(iter(current.counts.values())).sum(axis=1) if current.counts else np.array([])
+    full = np.flatnonzero(rows >= MIN_ROWS)
+    if not len(full):
+        return []
+    newest = current.only(full[-1:])
+    found = [*find_faults(bins, reference, newest), *find_faults(bins, reference, current)]
+    first: dict[tuple[str, str], Fault] = {}
+    for fault in found:
+        first.setdefault((fault.column, fault.kind), fault)
+    return list(first.values())
+
+
+def _bins(reference: pd.DataFrame, schema: FeatureSchema) -> list[Bins]:
+    """Of every feature that does not move on by nature, as moments do."""
+    return [
+        text_bins(f.name, reference[f.name])
+        if f.kind == "categorical"
+        else numeric_bins(f.name, _numbers(reference[f.name]))
+        for f in schema.features
+        if f.kind != "datetime"
+    ]
+
+
+def _profile(bins: list[Bins], frame: pd.DataFrame, blocks: NDArray[np.int64]) -> Profile:
+    columns = {
+        one.name: _numbers(frame[one.name]) if one.ordered else frame[one.name].to_numpy(object)
+        for one in bins
+        if one.name in frame
+    }
+    return count(bins, columns, blocks)
+
+
+def _numbers(values: pd.Series) -> NDArray[np.float64]:
+    return pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+
+
+def _blocks(moments: pd.Series, unit: Blocks) -> NDArray[np.int64]:
+    if unit == "rows":
+        return np.zeros(len(moments), np.int64)
+    seconds = moments.astype("datetime64[s, UTC]").astype(np.int64).to_numpy()
+    return np.asarray(seconds // _SECONDS[unit])
