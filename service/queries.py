@@ -80,14 +80,29 @@ def list_models(connection: Connection) -> dict[str, Any]:
     }
 
 
-def list_checks(connection: Connection) -> list[Row[Any]]:
-    return _newest(connection, checks, "checked_at")
+def list_checks(connection: Connection) -> list[dict[str, Any]]:
+    """Checks, newest first, with their findings parsed."""
+    return [_check(row) for row in _newest(connection, checks, "checked_at")]
+
+
+def find_check(connection: Connection, check_id: str) -> dict[str, Any] | None:
+    """One check; None = nobody knows it."""
+    if not (check_id.isascii() and check_id.isprintable()):
+        return None
+    row = connection.execute(select(checks).where(checks.c.check_id == check_id)).one_or_none()
+    return None if row is None else _check(row)
 
 
 def list_retrains(connection: Connection) -> list[dict[str, Any]]:
     """Retrains, newest first, with the gate's figures parsed."""
     rows = _newest(connection, retrains, "started_at")
     return [{**row._asdict(), "verdict": json.loads(row.verdict)} for row in rows]
+
+
+def _check(row: Row[Any]) -> dict[str, Any]:
+    findings = json.loads(row.findings)
+    state = (findings.get("inputs") or {}).get("state", "not judged")
+    return {**row._asdict(), "state": state, "findings": findings}
 
 
 def _newest(connection: Connection, table: Table, column: str) -> list[Row[Any]]:

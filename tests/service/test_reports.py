@@ -118,3 +118,22 @@ def test_nothing_else_can_be_read(
 
 def test_the_home_page_names_the_version(client: TestClient, champion: str) -> None:
     assert champion in client.get("/").text
+
+
+def test_checks_are_there_as_json(client: TestClient, engine: Engine) -> None:
+    assert client.get("/checks").json() == {"checks": []}
+    inputs = {"state": "watch", "reasons": ["the inputs changed"], "causes": ["temp"]}
+    add_check(engine, findings=json.dumps({"inputs": inputs}))
+    add_check(engine, check_id="c2", checked_at=NOW + timedelta(days=1))
+    listed = client.get("/checks").json()["checks"]
+    assert [check["check_id"] for check in listed] == ["c2", "c1"]
+    assert client.get("/checks/c1").json() == listed[1]
+    assert listed[1]["findings"]["inputs"] == inputs
+    page = client.get("/reports").text
+    assert "<td>watch</td>" in page
+    assert "<td>not judged</td>" in page
+
+
+@pytest.mark.parametrize("name", ["nobody", "%00", "%E2%80%A8", "x" * 500])
+def test_an_unknown_check_is_told_so(client: TestClient, name: str) -> None:
+    assert client.get(f"/checks/{name}").status_code == 404
