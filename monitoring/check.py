@@ -8,6 +8,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +119,17 @@ def _history(connection: Connection, bundle: Bundle, now: datetime) -> dict[str,
         "outcomes": number,
         "outcome_days": days,
         "last_retrain": connection.execute(earlier).scalar_one(),
+        "fruitless": _fruitless(connection, now),
         "learned_until": learned_until,
     }
+
+
+def _fruitless(connection: Connection, now: datetime) -> int:
+    """How many of the newest retrains in a row ended without a promotion."""
+    ended = retrains.c.state.in_(["promoted", "rejected", "failed"])
+    query = select(retrains.c.state).where(ended, retrains.c.started_at <= now)
+    states = connection.execute(query.order_by(retrains.c.started_at.desc())).scalars()
+    return sum(1 for _ in takewhile(lambda state: state != "promoted", states))
 
 
 def _record(

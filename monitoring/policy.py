@@ -8,6 +8,8 @@ from contracts.params import Policy
 from monitoring.drift_state import Drift
 from monitoring.performance import Performance
 
+MOST_DOUBLINGS = 3  # of the cool-down
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -20,6 +22,7 @@ class Evidence:
     inputs: Drift | None  # None = too few rows to judge
     performance: Performance
     last_retrain: datetime | None
+    fruitless: int  # newest retrains in a row that were not promoted
     learned_until: datetime  # by the champion
 
 
@@ -82,10 +85,19 @@ def _hindrance(evidence: Evidence, policy: Policy) -> str | None:
             f"new outcomes fall on only {evidence.outcome_days} days, too few to judge a "
             f"challenger; policy.min_outcome_days asks for {policy.min_outcome_days}"
         )
-    cooldown = timedelta(days=policy.cooldown_days)
-    if evidence.last_retrain is not None and evidence.now < evidence.last_retrain + cooldown:
-        return f"the last retrain was on {evidence.last_retrain:%Y-%m-%d} (cool-down)"
-    return None
+    return _cooling_down(evidence, policy)
+
+
+def _cooling_down(evidence: Evidence, policy: Policy) -> str | None:
+    """What did not help is tried again after twice the time, and after twice that."""
+    if evidence.last_retrain is None:
+        return None
+    days = policy.cooldown_days * 2 ** min(evidence.fruitless, MOST_DOUBLINGS)
+    if evidence.now >= evidence.last_retrain + timedelta(days=days):
+        return None
+    told = f"the last retrain was on {evidence.last_retrain:%Y-%m-%d} (cool-down of {days} days"
+    why = f"; the last {evidence.fruitless} did not help" if evidence.fruitless else ""
+    return f"{told}{why})"
 
 
 def _quiet(evidence: Evidence, policy: Policy) -> str:

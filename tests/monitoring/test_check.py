@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
-from contracts.database import make_engine
+from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
 from contracts.params import Monitoring, Params
 from contracts.schema import FeatureSchema
-from contracts.tables import checks
+from contracts.tables import checks, retrains
 from monitoring.check import Check, NoChampionError, run_check
 from tests.monitoring.conftest import FEBRUARY, World
 
@@ -141,3 +141,22 @@ def test_text_from_requests_is_escaped_in_the_report(
 
     assert attack not in report.read_text()
     assert "alert(1)" in report.read_text()  # it is there, as text
+
+
+def test_retrains_that_did_not_help_are_counted_since_the_last_that_did(
+    world: World, february: pd.DataFrame, monitoring: Monitoring
+) -> None:
+    low = monitoring.policy.model_copy(update={"min_rows": 100_000, "min_outcome_days": 7})
+    monitoring = monitoring.model_copy(update={"policy": low})
+    world.answer(february.assign(late=np.where(february.index % 2, 1.0, 0.0)))
+    states = ["failed", "promoted", "rejected", "failed"]
+    with write_transaction(world.engine) as connection:
+        for number, state in enumerate(states):
+            connection.execute(insert(retrains).values(
+                retrain_id=str(number), started_at=FEBRUARY - timedelta(days=50 - number),
+                state=state, reason="a test", champion_version="v", verdict="{}",
+            ))  # fmt: skip
+    check = _check(world, monitoring)
+
+    assert check.decision.action == "keep"
+    assert "cool-down of 112 days; the last 2 did not help" in check.decision.reason

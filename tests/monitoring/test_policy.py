@@ -23,6 +23,7 @@ QUIET = Evidence(
     inputs=Drift("ok", ("no more change than usual",), ()),
     performance=GOOD,
     last_retrain=None,
+    fruitless=0,
     learned_until=NOW - timedelta(days=27),
 )
 WATCH = Drift("watch", ("the inputs changed (p = 0.001)",), ("temp",))
@@ -65,6 +66,24 @@ def policy() -> Policy:
         ),
         (
             {"performance": WORSE, "last_retrain": NOW - timedelta(days=28)},
+            "retrain",
+            True,
+            "expectation",
+        ),
+        (
+            {"performance": WORSE, "last_retrain": NOW - timedelta(days=28), "fruitless": 1},
+            "keep",
+            True,
+            "cool-down of 56 days; the last 1 did not help",
+        ),
+        (
+            {"performance": WORSE, "last_retrain": NOW - timedelta(days=112), "fruitless": 2},
+            "retrain",
+            True,
+            "expectation",
+        ),
+        (
+            {"performance": WORSE, "last_retrain": NOW - timedelta(days=224), "fruitless": 99},
             "retrain",
             True,
             "expectation",
