@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     work_dir: Path = Field(Path("var/retrains"), description="working copies and logs of retrains")
     project_dir: Path = Field(Path(), description="the git repository that retrains clone")
     params_file: Path = Field(Path("params.yaml"), description="monitoring's thresholds and policy")
+    alert_urls: str = Field(
+        "",
+        repr=False,  # they hold passwords
+        description="where alarms are told: Apprise's addresses, with spaces between them",
+    )
     host: str = Field("127.0.0.1", description="address that the service listens on")
     port: int = Field(8000, ge=0, le=65535, description="port of the service; 0 = any free one")
     champion_poll_seconds: float = Field(

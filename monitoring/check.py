@@ -60,6 +60,12 @@ class Check:
     performance: Performance
     report: str | None
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the next check's alert compares with; see last_facts."""
+        causes = self.inputs.causes if self.inputs else ()
+        return {"alarm": self.decision.alarm, "reason": self.decision.reason, "causes": causes}
+
 
 def run_check(
     engine: Engine, bundles: Path, reports: Path, params: Monitoring, now: datetime
@@ -122,6 +128,17 @@ def _history(connection: Connection, bundle: Bundle, now: datetime) -> dict[str,
         "fruitless": _fruitless(connection, now),
         "learned_until": learned_until,
     }
+
+
+def last_facts(connection: Connection) -> dict[str, Any] | None:
+    """Check.facts of the newest check that was recorded; None = none was."""
+    query = select(checks).order_by(checks.c.checked_at.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    found = json.loads(row.findings)
+    causes = (found.get("inputs") or {}).get("causes", ())
+    return {"alarm": found.get("alarm", False), "reason": row.reason, "causes": causes}
 
 
 def _fruitless(connection: Connection, now: datetime) -> int:

@@ -18,17 +18,22 @@ from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.params import ParamsError, load_params
 from contracts.settings import Settings
-from monitoring.check import NoChampionError, run_check
+from monitoring.alerts import Alerts, AlertUrlError, News, news_of_check, news_of_retrain
+from monitoring.check import NoChampionError, last_facts, run_check
 from monitoring.retrain import run_retrain
 
 MISFIRE_GRACE_SECONDS = 3600
 log = logging.getLogger("monitoring")
 
 
-def check_and_retrain(engine: Engine, settings: Settings, stop: threading.Event) -> None:
+def check_and_retrain(
+    engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts
+) -> None:
     """One scheduled run; params are read each time, so that an edit needs no restart."""
     params = load_params(settings.params_file)
     now = datetime.now(UTC)
+    with engine.connect() as connection:
+        before = last_facts(connection)
     try:
         check = run_check(
             engine, settings.bundles_dir, settings.reports_dir, params.monitoring, now
@@ -37,6 +42,7 @@ def check_and_retrain(engine: Engine, settings: Settings, stop: threading.Event)
         log.warning("check skipped: %s", error)
         return
     log.info("check %s: %s: %s", check.check_id, check.decision.action, check.decision.reason)
+    alerts.send(news_of_check(before, check.facts))
     if check.decision.action == "retrain":
         outcome = run_retrain(
             engine,
@@ -48,16 +54,17 @@ def check_and_retrain(engine: Engine, settings: Settings, stop: threading.Event)
             stop=stop,
         )
         log.info("retrain %s %s: %s", outcome.retrain_id, outcome.state, outcome.reason)
+        alerts.send(news_of_retrain(outcome.state, outcome.challenger, outcome.reason))
 
 
-def run(engine: Engine, settings: Settings, stop: threading.Event) -> None:
+def run(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts) -> None:
     """Block until `stop` is set; a retrain under way is then given up and marked failed."""
     schedule = load_params(settings.params_file).monitoring.schedule
     scheduler = BackgroundScheduler(timezone=UTC)
     scheduler.add_job(
         _guarded,
         CronTrigger.from_crontab(schedule, UTC),
-        args=[engine, settings, stop],
+        args=[engine, settings, stop, alerts],
         coalesce=True,
         max_instances=1,
         misfire_grace_time=MISFIRE_GRACE_SECONDS,
@@ -68,12 +75,13 @@ def run(engine: Engine, settings: Settings, stop: threading.Event) -> None:
     scheduler.shutdown()
 
 
-def _guarded(engine: Engine, settings: Settings, stop: threading.Event) -> None:
-    """The job's border: whatever fails is logged, and the next run comes."""
+def _guarded(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts) -> None:
+    """The job's border: whatever fails is logged and told, and the next run comes."""
     try:
-        check_and_retrain(engine, settings, stop)
-    except Exception:  # the job's border: one failed run must not end the schedule
+        check_and_retrain(engine, settings, stop, alerts)
+    except Exception as error:  # the job's border: one failed run must not end the schedule
         log.exception("the check failed; the next one runs on schedule")
+        alerts.send(News("failure", "a check failed", f"{type(error).__name__}; see the log"))
 
 
 def main() -> None:
@@ -86,12 +94,13 @@ def main() -> None:
         engine = make_engine(settings.database_url)
         require_current(engine)
         load_params(settings.params_file)
-    except (DatabaseUrlError, DatabaseOutOfDateError, ParamsError) as error:
+        alerts = Alerts(settings.alert_urls.split())
+    except (AlertUrlError, DatabaseUrlError, DatabaseOutOfDateError, ParamsError) as error:
         sys.exit(str(error))
     stop = threading.Event()
     for how in (signal.SIGTERM, signal.SIGINT):
         signal.signal(how, lambda _signal, _frame: stop.set())
-    run(engine, settings, stop)
+    run(engine, settings, stop, alerts)
 
 
 if __name__ == "__main__":

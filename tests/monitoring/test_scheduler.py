@@ -17,6 +17,7 @@ from contracts.database import make_engine
 from contracts.migrate import migrate
 from contracts.settings import Settings
 from contracts.tables import checks, retrains
+from monitoring.alerts import Alerts
 from monitoring.scheduler import check_and_retrain
 from tests.monitoring.conftest import World
 
@@ -43,14 +44,14 @@ def test_nothing_served_means_nothing_checked(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, database_url=f"sqlite:///{tmp_path}/empty.db")
     engine = make_engine(settings.database_url)
     migrate(engine)
-    check_and_retrain(engine, settings, threading.Event())
+    check_and_retrain(engine, settings, threading.Event(), Alerts([]))
 
     assert _rows(engine) == (0, [])
     engine.dispose()
 
 
 def test_quiet_window_is_checked_and_left_alone(world: World, tmp_path: Path) -> None:
-    check_and_retrain(world.engine, _settings(world, tmp_path), threading.Event())
+    check_and_retrain(world.engine, _settings(world, tmp_path), threading.Event(), Alerts([]))
 
     assert _rows(world.engine) == (1, [])
 
@@ -60,7 +61,7 @@ def test_alarm_leads_to_a_retrain(world: World, tmp_path: Path, february: pd.Dat
     """Flights of February, moved to the last 28 days, all late."""
     shift = datetime.now(UTC) - timedelta(days=28, hours=1) - datetime(2013, 2, 1, tzinfo=UTC)
     world.answer(february.assign(event_time=february.event_time + shift, late=1.0))
-    check_and_retrain(world.engine, _settings(world, tmp_path), threading.Event())
+    check_and_retrain(world.engine, _settings(world, tmp_path), threading.Event(), Alerts([]))
 
     assert _rows(world.engine) == (1, ["failed"])
 
