@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.schema import Target
 from contracts.tables import outcomes, predictions
+from service.observe.checks import check_gauges
 from service.observe.judging import Judged, judge
 from service.observe.metrics import KEPT_VERSIONS, Metrics
 
@@ -66,6 +67,7 @@ class Quality(Collector):
         self._last = -1  # outcome_id
         self._mix: list[tuple[str, str, float]] = []  # version, class, share
         self._means: list[tuple[str, float]] = []  # version, mean of a regression
+        self._checks: list[Metric] = []
         self._shown: list[Metric] = []
         self._stop = Event()
         self._thread = Thread(target=self._watch, name="quality", daemon=True)
@@ -88,10 +90,11 @@ class Quality(Collector):
             self._read_outcomes()
             with self._engine.connect() as connection:
                 self._read_mix(connection)
+                self._checks = check_gauges(connection)
         except SQLAlchemyError as error:
             log.warning("quality could not be measured: %s", type(error).__name__)
             self._metrics.errors.labels("quality").inc()
-        self._shown = [*self._judged_gauges(), *self._mix_gauges()]
+        self._shown = [*self._judged_gauges(), *self._mix_gauges(), *self._checks]
 
     def _watch(self) -> None:
         while not self._stop.is_set():

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from contracts.database import make_engine, write_transaction
 from contracts.schema import Target
 from contracts.settings import Settings
-from contracts.tables import outcomes, predictions
+from contracts.tables import checks, outcomes, predictions
 from service.app import create_app
 from service.observe.metrics import Metrics
 from service.observe.quality import Quality
@@ -136,3 +136,19 @@ def test_the_service_shows_them(settings: Settings, champion: str, engine: Engin
         ):
             pass
     assert f'perennial_quality_loss{{version="{champion}"}}' in text
+
+
+@pytest.mark.parametrize("alarm", [True, False], ids=["alarm", "quiet"])
+def test_the_newest_check_is_shown(engine: Engine, quality: Quality, alarm: bool) -> None:
+    assert ("perennial_check_timestamp_seconds",) not in gauges(quality)
+    for day, found in ((1, not alarm), (2, alarm)):
+        row = {
+            "check_id": str(day), "checked_at": NOW + timedelta(days=day), "window_from": NOW,
+            "window_to": NOW, "model_version": "v", "rows": 1, "outcomes": 0, "decision": "keep",
+            "reason": "none", "findings": json.dumps({"alarm": found}),
+        }  # fmt: skip
+        with write_transaction(engine) as connection:
+            connection.execute(insert(checks).values(row))
+    shown = gauges(quality)
+    assert shown["perennial_check_timestamp_seconds",] == (NOW + timedelta(days=2)).timestamp()
+    assert shown["perennial_check_alarm",] == float(alarm)
