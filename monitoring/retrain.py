@@ -1,6 +1,6 @@
 """A retrain: snapshot the outcomes, `dvc repro` in a working copy, gate, register, promote.
 
-`python -m monitoring.retrain --reason "..."` starts one now.
+`python -m monitoring.retrain now --reason "..."` starts one.
 """
 
 import argparse
@@ -263,6 +263,7 @@ def _update(connection: Connection, run: _Run, **values: Any) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m monitoring.retrain", description=__doc__)
+    parser.add_argument("now", nargs="?", choices=["now"], help="said or not, it starts at once")
     parser.add_argument("--reason", default="by hand", help="kept with the retrain")
     arguments = parser.parse_args()
     settings = Settings()
