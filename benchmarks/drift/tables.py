@@ -26,8 +26,8 @@ def as_tables(figures: Figures) -> str:
         for name, each in figures["false_alarm_rate"].items()
     ]  # fmt: skip
     changed = [
-        [shift, size, _share(each["detected"]), _share(each["cause_first"]),
-         _share(each["cause_in_three"]), each["windows"], _share(each["evidently_default"])]
+        [shift, size, _share(each["detected"]), *_causes(each), each["windows"],
+         _share(each["evidently_default"])]
         for shift, sizes in figures["power"].items()
         for size, each in sizes.items()
         if size != "delay_windows"
@@ -64,6 +64,13 @@ def _too_few(changed: Figures) -> Iterator[str]:
                             ("cause_in_three", IN_THREE)):  # fmt: skip
             if each[what] < least:
                 yield f"{name}, {size}: {what} {each[what]:.0%}, at least {least:.0%}"
+
+
+def _causes(each: Figures) -> list[str]:
+    """Of the windows that alarmed; nothing where none did."""
+    if not each["detected"]:
+        return ["", ""]
+    return [_share(each["cause_first"]), _share(each["cause_in_three"])]
 
 
 def _share(share: float | None) -> str:
