@@ -115,27 +115,9 @@ class Profile:
     blocks: NDArray[np.int64]
     counts: Mapping[str, Counts]
 
-    def __add__(self, other: "Profile") -> "Profile":
-        """Both together; a block that both have is summed.
-
-        Raises:
-            KeyError: the other lacks a column.
-        """
-        blocks = np.union1d(self.blocks, other.blocks)
-        wide = [
-            {name: _spread(each.blocks, each.counts[name], blocks) for name in self.counts}
-            for each in (self, other)
-        ]
-        return Profile(blocks, {name: wide[0][name] + wide[1][name] for name in self.counts})
-
     def only(self, places: NDArray[np.intp]) -> "Profile":
         """The blocks at these places."""
         return Profile(self.blocks[places], {n: c[places] for n, c in self.counts.items()})
-
-    def between(self, start: int, end: int) -> "Profile":
-        """The blocks from `start` on and before `end`."""
-        chosen = (self.blocks >= start) & (self.blocks < end)
-        return Profile(self.blocks[chosen], {n: c[chosen] for n, c in self.counts.items()})
 
 
 def count(bins: Sequence[Bins], columns: Mapping[str, Any], blocks: Any) -> Profile:
@@ -155,9 +137,3 @@ def count(bins: Sequence[Bins], columns: Mapping[str, Any], blocks: Any) -> Prof
         flat = np.bincount(inverse * one.size + places, minlength=len(starts) * one.size)
         counts[one.name] = flat.reshape(len(starts), one.size)
     return Profile(starts, counts)
-
-
-def _spread(blocks: NDArray[np.int64], counts: Counts, onto: NDArray[np.int64]) -> Counts:
-    wide = np.zeros((len(onto), counts.shape[1]), np.int64)
-    wide[np.searchsorted(onto, blocks)] = counts
-    return wide

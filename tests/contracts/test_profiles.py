@@ -1,11 +1,10 @@
 """Profiles: every row is in one bin of every column, and sums of blocks are windows."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.profiles import MISSING, OTHER, UNSEEN, Bins, Profile, count, numeric_bins, text_bins
+from contracts.profiles import MISSING, OTHER, UNSEEN, Bins, count, numeric_bins, text_bins
 
 NUMBERS = st.lists(st.one_of(st.floats(), st.integers(-5, 5).map(float)), min_size=1, max_size=80)
 TEXTS = st.lists(st.one_of(st.none(), st.text(max_size=3), st.just(1.5)), min_size=1, max_size=80)
@@ -71,29 +70,3 @@ def test_a_column_without_values_has_no_place_but_missing_and_beyond() -> None:
 def test_an_absent_column_is_all_missing() -> None:
     found = count([Bins("x", ordered=False, categories=("a",))], {}, [5, 5, 6])
     assert found.counts["x"].tolist() == [[2, 0, 0], [1, 0, 0]]
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), min_size=2, max_size=60),
-       st.integers(0, 60))  # fmt: skip
-def test_a_sum_of_profiles_is_the_profile_of_all_rows(rows: list, cut: int) -> None:
-    bins = [numeric_bins("x", range(10))]
-    parts = [of(bins, part) for part in (rows[:cut], rows[cut:], rows)]
-    both = parts[0] + parts[1]
-    assert both.blocks.tolist() == parts[2].blocks.tolist()
-    assert (both.counts["x"] == parts[2].counts["x"]).all()
-    assert both.counts["x"].sum() == len(rows)
-
-
-def of(bins: list[Bins], rows: list[tuple[int, int]]) -> Profile:
-    return count(bins, {"x": [v for _, v in rows]}, [block for block, _ in rows])
-
-
-def test_a_window_has_its_start_and_not_its_end() -> None:
-    whole = of([numeric_bins("x", range(10))], [(block, 1) for block in range(10)])
-    assert whole.between(3, 6).blocks.tolist() == [3, 4, 5]
-    assert whole.between(3, 6).counts["x"].sum() == 3
-
-
-def test_a_sum_needs_the_same_columns() -> None:
-    with pytest.raises(KeyError):
-        of([numeric_bins("x", [1])], [(0, 1)]) + Profile(np.array([0]), {})
