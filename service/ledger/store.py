@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CHECKPOINT_COMMITS = 2000
-CHECKPOINT_ROWS = 10_000
+# Whoever waits behind a checkpoint waits as long as it has rows to copy: 8 ms for 10,000, and a p99
+# of 3.4 instead of 2.6 ms at 16 connections.
+CHECKPOINT_ROWS = 1_500
 # Promotions and outcomes are rarer than groups, and larger.
 TASK_PATIENCES = 4
 
