@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.serving.bars import bars_table, judge, results_table
 from benchmarks.serving.measure import median
-from benchmarks.soak import pause_for, slope_of
+from benchmarks.soak import find_pause, slope_of
 
 ECHO = {"rps": 50_000, "p50_ms": 1.0, "p99_ms": 2.0, "cpu_us": 18, "errors": 0}
 OURS = {**ECHO, "rps": 20_000, "p99_ms": 3.9}
@@ -43,6 +43,13 @@ def test_the_slope_leaves_out_the_warm_up() -> None:
     assert slope_of(samples) == pytest.approx(0.5)
 
 
-def test_paced_connections_together_keep_the_rate() -> None:
-    assert pause_for(rate=10_000, answer_ms=2.8) == 10
-    assert pause_for(rate=1e9, answer_ms=5) == 1
+def test_the_longest_pause_that_keeps_the_rate_is_taken() -> None:
+    asked = []
+
+    def rate_with(pause_ms: int) -> float:
+        asked.append(pause_ms)
+        return 128_000 / (pause_ms + 3)  # an answer takes 3 ms
+
+    assert find_pause(10_000, rate_with) == 9  # 10,666/s; with 10 ms 9,846/s
+    assert asked == [12, 11, 10, 9]
+    assert find_pause(1e6, rate_with) == 1
