@@ -14,10 +14,12 @@ from client import AsyncClient
 from contracts.params import Params
 from contracts.settings import Settings
 from monitoring.check import run_check
+from monitoring.recalibrate import run_recalibration
 from monitoring.retrain import Outcome, run_retrain
 
 # While a retrain runs, traffic is slowed to about this, so that a day lasts as long as it.
 PACED_SECONDS_A_FLIGHT = 0.03
+RECALIBRATE_HOURS = 6  # as the shipped schedule
 
 
 async def replay(
@@ -67,6 +69,8 @@ class _Replay:
                 await self._check(day)
                 next_check += check_every
             for hour, of_hour in groupby(of_day, lambda flight: flight.hour):
+                if hour.hour % RECALIBRATE_HOURS == 0:
+                    await self._recalibrate(hour)
                 await self._send_hour(list(of_hour))
                 await self._send_due(hour)
             await self._finish_retrain()  # so the next day meets the swap at full speed
@@ -108,6 +112,14 @@ class _Replay:
                     reason=check.decision.reason,
                     check_id=check.check_id,
                 )
+            )
+
+    async def _recalibrate(self, now: datetime) -> None:
+        """Not beside a retrain: on this clock a day passes while it runs, and its lease with it."""
+        recalibrate = self._params.monitoring.recalibrate
+        if recalibrate is not None and self._retrain is None:
+            await asyncio.to_thread(
+                run_recalibration, self._engine, self._settings, recalibrate, now
             )
 
     async def _finish_retrain(self) -> None:
