@@ -14,6 +14,7 @@ from client import AsyncClient
 from contracts.params import Params
 from contracts.settings import Settings
 from monitoring.check import run_check
+from monitoring.probation import run_probation
 from monitoring.recalibrate import run_recalibration
 from monitoring.retrain import Outcome, run_retrain
 
@@ -99,6 +100,11 @@ class _Replay:
         """A check at `now`; its retrain runs in a thread while the next day's flights come."""
         directories = (self._settings.bundles_dir, self._settings.reports_dir)
         monitoring = self._params.monitoring
+        found = await asyncio.to_thread(
+            run_probation, self._engine, self._settings.bundles_dir, monitoring, now
+        )
+        if found is not None and found.rolled_back_to is not None:
+            self._bar.write(f"{now:%Y-%m-%d}  rolled back: {found.reason}")
         check = await asyncio.to_thread(run_check, self._engine, *directories, monitoring, now)
         self._bar.write(f"{now:%Y-%m-%d}  {check.decision.action}: {check.decision.reason}")
         if check.decision.action == "retrain":

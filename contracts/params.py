@@ -214,6 +214,15 @@ class Recalibrate(Section):
     min_t: float = -1.0
 
 
+class Probation(Section):
+    """How a promoted challenger is watched; docs/adr/0028."""
+
+    days: PositiveInt = 28
+    min_days: Annotated[int, Field(ge=2)] = 7
+    mature_hours: PositiveInt = 8
+    max_t: float = 2.0
+
+
 class Monitoring(Section):
     schedule: str
     window_days: PositiveInt
@@ -223,6 +232,7 @@ class Monitoring(Section):
     policy: Policy
     gate: Gate
     retrain: Retrain
+    probation: Probation | None = None  # none: what was promoted stays
     recalibrate: Recalibrate | None = None  # none: only retrains follow the outcomes
 
 

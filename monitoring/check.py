@@ -145,7 +145,7 @@ def last_facts(connection: Connection) -> dict[str, Any] | None:
 
 def _fruitless(connection: Connection, now: datetime) -> int:
     """How many of the newest retrains in a row ended without a promotion."""
-    ended = retrains.c.state.in_(["promoted", "rejected", "failed"])
+    ended = retrains.c.state.in_(["promoted", "rejected", "failed", "rolled back"])
     query = select(retrains.c.state).where(ended, retrains.c.started_at <= now)
     states = connection.execute(query.order_by(retrains.c.started_at.desc())).scalars()
     return sum(1 for _ in takewhile(lambda state: state != "promoted", states))

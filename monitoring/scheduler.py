@@ -16,10 +16,11 @@ from sqlalchemy import Engine
 
 from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
-from contracts.params import ParamsError, load_params
+from contracts.params import Monitoring, ParamsError, load_params
 from contracts.settings import Settings
 from monitoring.alerts import Alerts, AlertUrlError, News, news_of_check, news_of_retrain
 from monitoring.check import NoChampionError, last_facts, run_check
+from monitoring.probation import run_probation
 from monitoring.recalibrate import run_recalibration
 from monitoring.retrain import run_retrain
 
@@ -33,6 +34,7 @@ def check_and_retrain(
     """One scheduled run; params are read each time, so that an edit needs no restart."""
     params = load_params(settings.params_file)
     now = datetime.now(UTC)
+    _judge_probation(engine, settings, params.monitoring, now, alerts)
     with engine.connect() as connection:
         before = last_facts(connection)
     try:
@@ -56,6 +58,19 @@ def check_and_retrain(
         )
         log.info("retrain %s %s: %s", outcome.retrain_id, outcome.state, outcome.reason)
         alerts.send(news_of_retrain(outcome.state, outcome.challenger, outcome.reason))
+
+
+def _judge_probation(
+    engine: Engine, settings: Settings, params: Monitoring, now: datetime, alerts: Alerts
+) -> None:
+    """Before the check, which then judges whoever is champion."""
+    found = run_probation(engine, settings.bundles_dir, params, now)
+    if found is None:
+        return
+    log.info("probation: %s", found.reason)
+    if found.rolled_back_to is not None:
+        title = f"rolled back to version {found.rolled_back_to}"
+        alerts.send(News("warning", title, found.reason))
 
 
 def run(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts) -> None:
