@@ -14,10 +14,13 @@ from client import AsyncClient
 from contracts.params import Params
 from contracts.settings import Settings
 from monitoring.check import run_check
+from monitoring.probation import run_probation
+from monitoring.recalibrate import run_recalibration
 from monitoring.retrain import Outcome, run_retrain
 
 # While a retrain runs, traffic is slowed to about this, so that a day lasts as long as it.
 PACED_SECONDS_A_FLIGHT = 0.03
+RECALIBRATE_HOURS = 6  # as the shipped schedule
 
 
 async def replay(
@@ -67,6 +70,8 @@ class _Replay:
                 await self._check(day)
                 next_check += check_every
             for hour, of_hour in groupby(of_day, lambda flight: flight.hour):
+                if hour.hour % RECALIBRATE_HOURS == 0:
+                    await self._recalibrate(hour)
                 await self._send_hour(list(of_hour))
                 await self._send_due(hour)
             await self._finish_retrain()  # so the next day meets the swap at full speed
@@ -95,6 +100,11 @@ class _Replay:
         """A check at `now`; its retrain runs in a thread while the next day's flights come."""
         directories = (self._settings.bundles_dir, self._settings.reports_dir)
         monitoring = self._params.monitoring
+        found = await asyncio.to_thread(
+            run_probation, self._engine, self._settings.bundles_dir, monitoring, now
+        )
+        if found is not None and found.rolled_back_to is not None:
+            self._bar.write(f"{now:%Y-%m-%d}  rolled back: {found.reason}")
         check = await asyncio.to_thread(run_check, self._engine, *directories, monitoring, now)
         self._bar.write(f"{now:%Y-%m-%d}  {check.decision.action}: {check.decision.reason}")
         if check.decision.action == "retrain":
@@ -108,6 +118,14 @@ class _Replay:
                     reason=check.decision.reason,
                     check_id=check.check_id,
                 )
+            )
+
+    async def _recalibrate(self, now: datetime) -> None:
+        """Not beside a retrain: on this clock a day passes while it runs, and its lease with it."""
+        recalibrate = self._params.monitoring.recalibrate
+        if recalibrate is not None and self._retrain is None:
+            await asyncio.to_thread(
+                run_recalibration, self._engine, self._settings, recalibrate, now
             )
 
     async def _finish_retrain(self) -> None:

@@ -40,6 +40,9 @@ FILES_OF_FORMAT_1 = (REQUIRED | {ONNX}) - {"model_card.html"}
 COMPRESSED = ".gz"
 COMPRESS_FROM_BYTES = 1_000_000
 VERSION_LENGTH = 12
+RECALIBRATES = (
+    "recalibrates"  # in a manifest: the version whose model this is, see recalibration.py
+)
 
 
 class BundleError(ValueError):
@@ -136,6 +139,16 @@ def load_bundle(directory: Path) -> Bundle:
     """
     manifest, stored, version = _read_verified(directory)
     return Bundle(version, manifest, _decompress(stored, manifest, directory))
+
+
+def base_of(bundle: Bundle, bundles: Path) -> Bundle:
+    """The bundle as it was trained: itself, or the one in `bundles` that it recalibrates.
+
+    Raises:
+        BundleError: that one is damaged or gone.
+    """
+    base = bundle.manifest.get(RECALIBRATES)
+    return bundle if base is None else load_bundle(bundles / base)
 
 
 def copy_bundle(source: Path, bundles: Path) -> str:

@@ -200,6 +200,29 @@ class Retrain(Section):
     deadline_minutes: PositiveInt
 
 
+class Recalibrate(Section):
+    """How the champion's answers follow the newest outcomes; docs/adr/0027."""
+
+    schedule: str = "30 */6 * * *"
+    days: PositiveInt = 3
+    mature_hours: PositiveInt = 8
+    min_rows: PositiveInt = 500
+    ridge: Annotated[float, Field(gt=0)] = 300.0
+    least_change: Annotated[float, Field(ge=0)] = 0.1
+    judged_days: PositiveInt = 28
+    min_days: Annotated[int, Field(ge=2)] = 3
+    min_t: float = -1.0
+
+
+class Probation(Section):
+    """How a promoted challenger is watched; docs/adr/0028."""
+
+    days: PositiveInt = 28
+    min_days: Annotated[int, Field(ge=2)] = 7
+    mature_hours: PositiveInt = 8
+    max_t: float = 2.0
+
+
 class Monitoring(Section):
     schedule: str
     window_days: PositiveInt
@@ -209,6 +232,8 @@ class Monitoring(Section):
     policy: Policy
     gate: Gate
     retrain: Retrain
+    probation: Probation | None = None  # none: what was promoted stays
+    recalibrate: Recalibrate | None = None  # none: only retrains follow the outcomes
 
 
 class Params(Section):

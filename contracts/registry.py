@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, func, insert, select
 
 from contracts.audit import record
-from contracts.bundle import Bundle, copy_bundle, load_bundle
+from contracts.bundle import RECALIBRATES, Bundle, copy_bundle, load_bundle
 from contracts.database import write_transaction
 from contracts.tables import model_versions, stage_changes
 from contracts.traffic import Rule, append_rule, current_traffic
@@ -74,6 +74,12 @@ def versions(connection: Connection) -> list[Row[Any]]:
     """Rows of model_versions, newest first."""
     newest_first = select(model_versions).order_by(model_versions.c.registered_at.desc())
     return list(connection.execute(newest_first))
+
+
+def family(connection: Connection, base: str) -> list[str]:
+    """A trained version and those that recalibrate it: one model, which differs by offsets."""
+    found = connection.execute(select(model_versions.c.version, model_versions.c.made))
+    return [v for v, made in found if v == base or json.loads(made).get(RECALIBRATES) == base]
 
 
 def promote(

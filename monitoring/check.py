@@ -16,11 +16,11 @@ import numpy as np
 from sqlalchemy import Connection, Engine, func, insert, select
 from uuid_utils import uuid7
 
-from contracts.bundle import Bundle, BundleError, load_bundle
+from contracts.bundle import RECALIBRATES, Bundle, BundleError, load_bundle
 from contracts.database import DatabaseUrlError, make_engine, write_transaction
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.params import Monitoring, ParamsError, load_params
-from contracts.registry import champion
+from contracts.registry import champion, family
 from contracts.settings import Settings
 from contracts.tables import checks, outcomes, predictions, retrains
 from monitoring.drift_state import Drift
@@ -105,7 +105,9 @@ def _performance(
 ) -> Performance:
     start = now - timedelta(days=params.performance_days)
     limit = 10 * params.max_rows
-    scores = read_scores(connection, bundle.schema, start, now, bundle.version, limit)
+    # A recalibration makes another version, but not another model.
+    versions = family(connection, bundle.manifest.get(RECALIBRATES, bundle.version))
+    scores = read_scores(connection, bundle.schema, start, now, versions, limit)
     return measure(scores, bundle.schema, bundle.metrics.get("mae"))
 
 
@@ -143,7 +145,7 @@ def last_facts(connection: Connection) -> dict[str, Any] | None:
 
 def _fruitless(connection: Connection, now: datetime) -> int:
     """How many of the newest retrains in a row ended without a promotion."""
-    ended = retrains.c.state.in_(["promoted", "rejected", "failed"])
+    ended = retrains.c.state.in_(["promoted", "rejected", "failed", "rolled back"])
     query = select(retrains.c.state).where(ended, retrains.c.started_at <= now)
     states = connection.execute(query.order_by(retrains.c.started_at.desc())).scalars()
     return sum(1 for _ in takewhile(lambda state: state != "promoted", states))

@@ -21,7 +21,7 @@ import pandas as pd
 from sqlalchemy import Connection, Engine, insert, update
 from uuid_utils import uuid7
 
-from contracts.bundle import Bundle, BundleError, copy_bundle, load_bundle
+from contracts.bundle import Bundle, BundleError, base_of, copy_bundle, load_bundle
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import require_current
 from contracts.params import Params, load_params
@@ -32,6 +32,7 @@ from contracts.tables import retrains
 from monitoring import leases
 from monitoring.check import REFUSALS, NoChampionError
 from monitoring.gate import Verdict, judge
+from monitoring.recalibration import Labelled, follow
 from monitoring.snapshot import NoOutcomesError, write_snapshot
 from monitoring.working_copy import CommandError, WorkingCopy, working_copy
 
@@ -73,6 +74,7 @@ class _Run:
     params: Params
     clock: Clock
     champion: Bundle
+    base: Bundle  # the champion without its recalibration
     token: int
 
 
@@ -131,6 +133,7 @@ def _start(
     if current is None:
         raise NoChampionError
     bundle = load_bundle(settings.bundles_dir / current.version)
+    base = base_of(bundle, settings.bundles_dir)
     with write_transaction(engine) as connection:
         token = leases.take(connection, LEASE, holder, now, length)
         _bury_interrupted(connection, now)
@@ -138,7 +141,7 @@ def _start(
                "state": "started", "reason": reason, "champion_version": current.version,
                "verdict": "{}"}  # fmt: skip
         connection.execute(insert(retrains).values(row))
-    return _Run(retrain_id, engine, settings, params, clock, bundle, token)
+    return _Run(retrain_id, engine, settings, params, clock, bundle, base, token)
 
 
 def _train_and_gate(run: _Run, stop: threading.Event) -> Outcome:
@@ -172,14 +175,15 @@ def _track(copy: WorkingCopy, commit: str) -> None:
 def _train(run: _Run, copy: WorkingCopy) -> None:
     """Add the snapshot as the only one (it holds every outcome so far) and run the pipeline.
 
-    The champion lies where the pipeline's own gate compares.
+    The champion lies where the pipeline's own gate compares, without a recalibration: its offsets
+    know outcomes of the very rows on which that gate judges.
 
     Raises:
         GateFailedError: that gate refused the bundle.
         CommandError: another stage failed.
     """
     champion_at = copy.directory / CHAMPION
-    copy_bundle(run.settings.bundles_dir / run.champion.version, champion_at)
+    copy_bundle(run.settings.bundles_dir / run.base.version, champion_at)
     for old in (copy.directory / OUTCOMES).glob("*.parquet.dvc"):
         old.unlink()
     with run.engine.connect() as connection:
@@ -206,18 +210,20 @@ def _failed_gates(path: Path) -> list[str]:
 
 
 def _judge(run: _Run, holdout: pd.DataFrame) -> Verdict:
-    """Gate on the held-out rows that the champion has not learned from either."""
-    schema = run.champion.schema
-    learned_until = datetime.fromisoformat(run.champion.manifest["trained_until"])
+    """Gate on the held-out rows that the champion has not learned from either.
+
+    Where the product recalibrates, both are judged as they would have been recalibrated.
+    """
+    schema, task = run.base.schema, run.base.schema.target.task
+    learned_until = datetime.fromisoformat(run.base.manifest["trained_until"])
     fresh = holdout[holdout[schema.timestamp] > learned_until].reset_index(drop=True)
-    return judge(
-        schema.target.task,
-        fresh[schema.timestamp],
-        schema.target.truths(fresh[schema.target.name].tolist()),
-        run.champion.model().answers_of(fresh).astype(float),
-        fresh[schema.answers].to_numpy(float),
-        run.params.monitoring.gate,
-    )
+    times = fresh[schema.timestamp]
+    truths = schema.target.truths(fresh[schema.target.name].tolist())
+    old = run.base.model().answers_of(fresh).astype(float)
+    new = fresh[schema.answers].to_numpy(float)
+    if (params := run.params.monitoring.recalibrate) is not None:
+        old, new = (follow(Labelled(task, times, truths, each), params) for each in (old, new))
+    return judge(task, times, truths, old, new, run.params.monitoring.gate)
 
 
 def _conclude(run: _Run, version: str, verdict: Verdict) -> Outcome:

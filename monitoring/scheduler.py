@@ -16,10 +16,12 @@ from sqlalchemy import Engine
 
 from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
-from contracts.params import ParamsError, load_params
+from contracts.params import Monitoring, ParamsError, load_params
 from contracts.settings import Settings
 from monitoring.alerts import Alerts, AlertUrlError, News, news_of_check, news_of_retrain
 from monitoring.check import NoChampionError, last_facts, run_check
+from monitoring.probation import run_probation
+from monitoring.recalibrate import run_recalibration
 from monitoring.retrain import run_retrain
 
 MISFIRE_GRACE_SECONDS = 3600
@@ -32,6 +34,7 @@ def check_and_retrain(
     """One scheduled run; params are read each time, so that an edit needs no restart."""
     params = load_params(settings.params_file)
     now = datetime.now(UTC)
+    _judge_probation(engine, settings, params.monitoring, now, alerts)
     with engine.connect() as connection:
         before = last_facts(connection)
     try:
@@ -57,20 +60,43 @@ def check_and_retrain(
         alerts.send(news_of_retrain(outcome.state, outcome.challenger, outcome.reason))
 
 
+def _judge_probation(
+    engine: Engine, settings: Settings, params: Monitoring, now: datetime, alerts: Alerts
+) -> None:
+    """Before the check, which then judges whoever is champion."""
+    found = run_probation(engine, settings.bundles_dir, params, now)
+    if found is None:
+        return
+    log.info("probation: %s", found.reason)
+    if found.rolled_back_to is not None:
+        title = f"rolled back to version {found.rolled_back_to}"
+        alerts.send(News("warning", title, found.reason))
+
+
 def run(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts) -> None:
     """Block until `stop` is set; a retrain under way is then given up and marked failed."""
-    schedule = load_params(settings.params_file).monitoring.schedule
+    params = load_params(settings.params_file).monitoring
     scheduler = BackgroundScheduler(timezone=UTC)
     scheduler.add_job(
         _guarded,
-        CronTrigger.from_crontab(schedule, UTC),
+        CronTrigger.from_crontab(params.schedule, UTC),
         args=[engine, settings, stop, alerts],
         coalesce=True,
         max_instances=1,
         misfire_grace_time=MISFIRE_GRACE_SECONDS,
     )
+    if (recalibrate := params.recalibrate) is not None:
+        scheduler.add_job(
+            _guarded_recalibration,
+            CronTrigger.from_crontab(recalibrate.schedule, UTC),
+            args=[engine, settings, alerts],
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=MISFIRE_GRACE_SECONDS,
+        )
+        log.info("recalibrations run at %r (UTC)", recalibrate.schedule)
     scheduler.start()
-    log.info("checks run at %r (UTC)", schedule)
+    log.info("checks run at %r (UTC)", params.schedule)
     stop.wait()
     scheduler.shutdown()
 
@@ -82,6 +108,31 @@ def _guarded(engine: Engine, settings: Settings, stop: threading.Event, alerts: 
     except Exception as error:  # the job's border: one failed run must not end the schedule
         log.exception("the check failed; the next one runs on schedule")
         alerts.send(News("failure", "a check failed", f"{type(error).__name__}; see the log"))
+
+
+def recalibrate(engine: Engine, settings: Settings) -> None:
+    """One scheduled recalibration, by the params of this moment."""
+    params = load_params(settings.params_file).monitoring.recalibrate
+    if params is None:
+        return
+    try:
+        found = run_recalibration(engine, settings, params, datetime.now(UTC))
+    except NoChampionError as error:
+        log.warning("recalibration skipped: %s", error)
+        return
+    verb = "promoted" if found.changed else "kept"
+    log.info("recalibration %s %s: %s", verb, found.version, found.reason)
+
+
+def _guarded_recalibration(engine: Engine, settings: Settings, alerts: Alerts) -> None:
+    """The job's border, as above."""
+    try:
+        recalibrate(engine, settings)
+    except Exception as error:  # the job's border: one failed run must not end the schedule
+        log.exception("the recalibration failed; the next one runs on schedule")
+        alerts.send(
+            News("failure", "a recalibration failed", f"{type(error).__name__}; see the log")
+        )
 
 
 def main() -> None:

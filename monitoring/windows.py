@@ -5,6 +5,7 @@ prediction id: the same rows every time, without sorting the table.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -46,10 +47,10 @@ def read_scores(
     schema: FeatureSchema,
     start: datetime,
     end: datetime,
-    version: str,
+    versions: Sequence[str],
     max_rows: int,
 ) -> pd.DataFrame:
-    """Predictions of one version that have an outcome: EVENT_TIME, schema.answers, OUTCOME.
+    """Predictions of some versions that have an outcome: EVENT_TIME, schema.answers, OUTCOME.
 
     No features are read, so that months are cheap.
     """
@@ -58,7 +59,7 @@ def read_scores(
         select(*FACTS, outcomes.c.outcome)
         .join(newest, newest.c.prediction_id == predictions.c.prediction_id)
         .join(outcomes, outcomes.c.outcome_id == newest.c.outcome_id)
-        .where(_within(start, end), predictions.c.model_version == version)
+        .where(_within(start, end), predictions.c.model_version.in_(versions))
     )
     number = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
     rows: list[Row[Any]] = list(
@@ -67,8 +68,17 @@ def read_scores(
     return pd.concat([_facts(rows, schema), _outcomes(rows)], axis=1)
 
 
-def read_labelled(connection: Connection, until: datetime) -> pd.DataFrame:
-    """Every prediction before `until` that has an outcome, its features as columns.
+def read_labelled(
+    connection: Connection,
+    until: datetime,
+    start: datetime | None = None,
+    max_rows: int | None = None,
+) -> pd.DataFrame:
+    """Predictions before `until` that have an outcome, their features as columns.
+
+    Args:
+        start: none before it; None = from the first one.
+        max_rows: about so many at most; None = all.
 
     Returns:
         EVENT_TIME, OUTCOME (the latest correction) and the features, ordered by event time
@@ -82,6 +92,12 @@ def read_labelled(connection: Connection, until: datetime) -> pd.DataFrame:
         .where(predictions.c.event_time < until)
         .order_by(predictions.c.event_time, predictions.c.prediction_id)
     )
+    if start is not None:
+        query = query.where(predictions.c.event_time >= start)
+    if max_rows is not None:
+        counted = select(func.count()).select_from(query.order_by(None).subquery())
+        number = connection.execute(counted).scalar_one()
+        query = query.where(_sampled(max_rows / max(number, 1)))
     rows: list[Row[Any]] = list(connection.execute(query))
     return pd.concat([_features(rows), _times(rows), _outcomes(rows)], axis=1)
 
