@@ -14,7 +14,7 @@ from client import AsyncClient
 from contracts.params import Params
 from contracts.settings import Settings
 from monitoring.check import run_check
-from monitoring.retrain import Outcome, run_retrain
+from monitoring.retrain import Outcome, retrain_after
 
 # While a retrain runs, traffic is slowed to about this, so that a day lasts as long as it.
 PACED_SECONDS_A_FLIGHT = 0.03
@@ -58,7 +58,7 @@ class _Replay:
         self._params = params
         self._bar = bar
         self._due: list[tuple[datetime, str, int]] = []  # a heap by time known
-        self._retrain: asyncio.Task[Outcome] | None = None
+        self._retrain: asyncio.Task[Outcome | None] | None = None
 
     async def send_all(self, flights: list[Flight], check_every: timedelta) -> None:
         next_check = _midnight(flights[0].hour) + check_every
@@ -97,23 +97,18 @@ class _Replay:
         monitoring = self._params.monitoring
         check = await asyncio.to_thread(run_check, self._engine, *directories, monitoring, now)
         self._bar.write(f"{now:%Y-%m-%d}  {check.decision.action}: {check.decision.reason}")
-        if check.decision.action == "retrain":
-            self._retrain = asyncio.create_task(
-                asyncio.to_thread(
-                    run_retrain,
-                    self._engine,
-                    self._settings,
-                    self._params,
-                    lambda: now,
-                    reason=check.decision.reason,
-                    check_id=check.check_id,
-                )
+        self._retrain = asyncio.create_task(
+            asyncio.to_thread(
+                retrain_after, self._engine, self._settings, self._params, lambda: now, check
             )
+        )
 
     async def _finish_retrain(self) -> None:
         if self._retrain:
             outcome = await self._retrain
-            self._bar.write(f"            {outcome.state} {outcome.challenger}: {outcome.reason}")
+            if outcome:
+                told = f"{outcome.state} {outcome.challenger}: {outcome.reason}"
+                self._bar.write(f"            {told}")
             self._retrain = None
 
 

@@ -36,6 +36,11 @@ class Trigger:
     standing: int = 1
     over_budget: bool = False
 
+    @property
+    def check_id(self) -> str | None:
+        """The check that it came from; None = a person."""
+        return None if self.kind == PERSON else self.trigger_id
+
 
 @dataclass(frozen=True)
 class Attempt:
