@@ -4,7 +4,6 @@
 """
 
 import argparse
-import getpass
 import json
 import logging
 import os
@@ -20,7 +19,6 @@ from typing import Any
 
 import pandas as pd
 from sqlalchemy import Engine
-from uuid_utils import uuid7
 
 from contracts.bundle import Bundle, BundleError, copy_bundle, load_bundle
 from contracts.database import make_engine, write_transaction
@@ -42,10 +40,11 @@ from monitoring.attempts import (
 )
 from monitoring.check import REFUSALS, Check, NoChampionError
 from monitoring.gate import Verdict, judge
-from monitoring.governor import PERSON, Answer, Trigger
+from monitoring.governor import Answer, Trigger
 from monitoring.history import INTERRUPTED
 from monitoring.recovery import clean_up
 from monitoring.snapshot import NoOutcomesError, write_snapshot
+from monitoring.triggers import of_check, of_person
 from monitoring.working_copy import CommandError, WorkingCopy, working_copy
 
 BUNDLE, HOLDOUT = Path("build/bundle"), Path("build/holdout.parquet")
@@ -274,29 +273,18 @@ def retrain_after(
     Raises:
         NoChampionError, BundleError: as run_retrain.
     """
-    wish, facts = check.decision.wish, check.evidence
-    trigger = Trigger(
-        wish.kind if wish else "check", check.check_id, facts.now,
-        wish.seen if wish else check.decision.reason, leases.this_process(),
-        facts.outcomes, facts.outcome_days, facts.stood + 1,
-    )  # fmt: skip
+    trigger, wish = of_check(check), check.decision.wish
     if check.decision.action == "retrain":
         try:
             return run_retrain(engine, settings, params, clock, trigger, stop=stop)
         except RefusedError as refused:
             log.info("no retrain after check %s: %s", check.check_id, refused)
             return None
-    why = wish and wish.hindrance or "nothing to learn from this"
+    why = (wish and wish.hindrance) or "it asks for nothing"
     action = "retrain" if wish else check.decision.action
     with write_transaction(engine) as connection:
         decisions.record(connection, trigger, Answer(False, why), clock(), action=action)
     return None
-
-
-def person(reason: str, now: datetime, *, over_budget: bool = False) -> Trigger:
-    """Somebody at a terminal wants a retrain."""
-    actor = f"{getpass.getuser()} at {platform.node()}"
-    return Trigger(PERSON, str(uuid7()), now, reason, actor, over_budget=over_budget)
 
 
 def main() -> None:
@@ -317,7 +305,7 @@ def main() -> None:
         engine = make_engine(settings.database_url)
         require_current(engine)
         params = load_params(settings.params_file)
-        asked = person(arguments.reason, leases.utc_now(), over_budget=arguments.over_budget)
+        asked = of_person(arguments.reason, leases.utc_now(), over_budget=arguments.over_budget)
         clean_up(engine, settings, leases.utc_now())
         outcome = run_retrain(engine, settings, params, leases.utc_now, asked, stop=stop)
     except RefusedError as refused:

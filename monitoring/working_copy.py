@@ -155,6 +155,8 @@ def _environment(directory: Path) -> dict[str, str]:
         **os.environ,
         "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}",
         "DVC_NO_ANALYTICS": "1",
+        # Not in /var/tmp, where DVC would keep a directory for each copy there ever was.
+        "DVC_SITE_CACHE_DIR": str(directory / ".dvc" / "tmp" / "site"),
         "OMP_WAIT_POLICY": "PASSIVE",
         MARK: str(directory),
     }

@@ -19,7 +19,8 @@ from contracts.settings import Settings
 from contracts.tables import retrains
 from monitoring.attempts import RefusedError
 from monitoring.leases import LENGTH, take, utc_now
-from monitoring.retrain import Outcome, person, run_retrain
+from monitoring.retrain import Outcome, run_retrain
+from monitoring.triggers import of_person
 from tests.monitoring.conftest import FEBRUARY, World
 
 MARCH = FEBRUARY + timedelta(days=28)
@@ -36,7 +37,7 @@ def _settings(world: World, tmp_path: Path, project: Path) -> Settings:
 
 
 def _retrain(world: World, params: Params, settings: Settings, now: datetime) -> Outcome:
-    return run_retrain(world.engine, settings, params, lambda: now, person("a test", now))
+    return run_retrain(world.engine, settings, params, lambda: now, of_person("a test", now))
 
 
 def _row(world: World) -> Row[tuple[object, ...]]:
@@ -145,7 +146,7 @@ def test_stopped_retrain_is_marked_failed(
 
     outcome = run_retrain(
         world.engine, _settings(world, tmp_path, _small_project(tmp_path)), params,
-        lambda: MARCH, person("a test", MARCH), stop=stop,
+        lambda: MARCH, of_person("a test", MARCH), stop=stop,
     )  # fmt: skip
 
     assert outcome.state == "failed"
