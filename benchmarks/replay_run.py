@@ -16,7 +16,7 @@ from contracts.settings import Settings
 from monitoring.check import run_check
 from monitoring.probation import run_probation
 from monitoring.recalibrate import run_recalibration
-from monitoring.retrain import Outcome, run_retrain
+from monitoring.retrain import Outcome, retrain_after
 
 # While a retrain runs, traffic is slowed to about this, so that a day lasts as long as it.
 PACED_SECONDS_A_FLIGHT = 0.03
@@ -61,7 +61,7 @@ class _Replay:
         self._params = params
         self._bar = bar
         self._due: list[tuple[datetime, str, int]] = []  # a heap by time known
-        self._retrain: asyncio.Task[Outcome] | None = None
+        self._retrain: asyncio.Task[Outcome | None] | None = None
 
     async def send_all(self, flights: list[Flight], check_every: timedelta) -> None:
         next_check = _midnight(flights[0].hour) + check_every
@@ -107,23 +107,15 @@ class _Replay:
             self._bar.write(f"{now:%Y-%m-%d}  rolled back: {found.reason}")
         check = await asyncio.to_thread(run_check, self._engine, *directories, monitoring, now)
         self._bar.write(f"{now:%Y-%m-%d}  {check.decision.action}: {check.decision.reason}")
-        if check.decision.action == "retrain":
-            self._retrain = asyncio.create_task(
-                asyncio.to_thread(
-                    run_retrain,
-                    self._engine,
-                    self._settings,
-                    self._params,
-                    lambda: now,
-                    reason=check.decision.reason,
-                    check_id=check.check_id,
-                )
+        self._retrain = asyncio.create_task(
+            asyncio.to_thread(
+                retrain_after, self._engine, self._settings, self._params, lambda: now, check
             )
+        )
 
     async def _recalibrate(self, now: datetime) -> None:
-        """Not beside a retrain: on this clock a day passes while it runs, and its lease with it."""
         recalibrate = self._params.monitoring.recalibrate
-        if recalibrate is not None and self._retrain is None:
+        if recalibrate is not None:
             await asyncio.to_thread(
                 run_recalibration, self._engine, self._settings, recalibrate, now
             )
@@ -131,7 +123,9 @@ class _Replay:
     async def _finish_retrain(self) -> None:
         if self._retrain:
             outcome = await self._retrain
-            self._bar.write(f"            {outcome.state} {outcome.challenger}: {outcome.reason}")
+            if outcome:
+                told = f"{outcome.state} {outcome.challenger}: {outcome.reason}"
+                self._bar.write(f"            {told}")
             self._retrain = None
 
 

@@ -175,6 +175,10 @@ class Policy(Section):
     min_days: Annotated[int, Field(ge=2)]
     cooldown_days: Annotated[int, Field(ge=0)]
     retrain_every_days: PositiveInt | None = None
+    retrain_every_outcomes: PositiveInt | None = None
+    debounce_checks: PositiveInt = 1
+    most_per_day: PositiveInt | None = 2
+    most_per_30_days: PositiveInt | None = 8
     performance_t: float
 
 

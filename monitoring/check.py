@@ -8,7 +8,6 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,12 @@ from uuid_utils import uuid7
 from contracts.bundle import RECALIBRATES, Bundle, BundleError, load_bundle
 from contracts.database import DatabaseUrlError, make_engine, write_transaction
 from contracts.migrate import DatabaseOutOfDateError, require_current
-from contracts.params import Monitoring, ParamsError, load_params
+from contracts.params import Monitoring, ParamsError, Policy, load_params
 from contracts.registry import champion, family
 from contracts.settings import Settings
-from contracts.tables import checks, outcomes, predictions, retrains
+from contracts.tables import checks, outcomes, predictions
 from monitoring.drift_state import Drift
+from monitoring.history import checks_stood, read_history
 from monitoring.inputs import judge_inputs
 from monitoring.performance import Performance, measure
 from monitoring.policy import Decision, Evidence, decide
@@ -59,6 +59,7 @@ class Check:
     inputs: Drift | None
     performance: Performance
     report: str | None
+    evidence: Evidence
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def run_check(
         rows = count_rows(connection, start, now)
         frame = read_rows(connection, bundle.schema, start, now, params.max_rows)
         performance = _performance(connection, bundle, params, now)
-        history = _history(connection, bundle, now)
+        history = _history(connection, bundle, params.policy, now)
     check_id, name, findings, inputs = str(uuid7()), None, {}, None
     if rows >= params.policy.min_rows:
         inputs = judge_inputs(bundle, frame, params.drift, np.random.default_rng(SEED))
@@ -95,7 +96,8 @@ def run_check(
         except ReportError as error:  # performance is judged all the same
             name, findings = None, {"error": str(error)}
     evidence = Evidence(now, rows, inputs=inputs, performance=performance, **history)
-    check = Check(check_id, decide(evidence, params.policy), inputs, performance, name)
+    decision = decide(evidence, params.policy)
+    check = Check(check_id, decision, inputs, performance, name, evidence)
     _record(engine, check, evidence, bundle, start, findings)
     return check
 
@@ -105,13 +107,19 @@ def _performance(
 ) -> Performance:
     start = now - timedelta(days=params.performance_days)
     limit = 10 * params.max_rows
-    # A recalibration makes another version, but not another model.
-    versions = family(connection, bundle.manifest.get(RECALIBRATES, bundle.version))
+    versions = _family(connection, bundle)
     scores = read_scores(connection, bundle.schema, start, now, versions, limit)
     return measure(scores, bundle.schema, bundle.metrics.get("mae"))
 
 
-def _history(connection: Connection, bundle: Bundle, now: datetime) -> dict[str, Any]:
+def _family(connection: Connection, bundle: Bundle) -> list[str]:
+    """A recalibration makes another version, but not another model."""
+    return family(connection, bundle.manifest.get(RECALIBRATES, bundle.version))
+
+
+def _history(
+    connection: Connection, bundle: Bundle, policy: Policy, now: datetime
+) -> dict[str, Any]:
     learned_until = datetime.fromisoformat(bundle.manifest["trained_until"])
     times = predictions.c.event_time
     labelled = (
@@ -121,14 +129,17 @@ def _history(connection: Connection, bundle: Bundle, now: datetime) -> dict[str,
         .join(predictions, predictions.c.prediction_id == outcomes.c.prediction_id)
         .where(times > learned_until, times < now)
     )
-    earlier = select(func.max(retrains.c.started_at)).where(retrains.c.started_at <= now)
+    earlier = read_history(connection, now)
     number, days = connection.execute(labelled).one()
     return {
         "outcomes": number,
         "outcome_days": days,
-        "last_retrain": connection.execute(earlier).scalar_one(),
-        "fruitless": _fruitless(connection, now),
+        "last_retrain": earlier.last_retrain,
+        "fruitless": earlier.fruitless,
         "learned_until": learned_until,
+        "stood": checks_stood(
+            connection, _family(connection, bundle), now, policy.debounce_checks - 1
+        ),
     }
 
 
@@ -143,14 +154,6 @@ def last_facts(connection: Connection) -> dict[str, Any] | None:
     return {"alarm": found.get("alarm", False), "reason": row.reason, "causes": causes}
 
 
-def _fruitless(connection: Connection, now: datetime) -> int:
-    """How many of the newest retrains in a row ended without a promotion."""
-    ended = retrains.c.state.in_(["promoted", "rejected", "failed", "rolled back"])
-    query = select(retrains.c.state).where(ended, retrains.c.started_at <= now)
-    states = connection.execute(query.order_by(retrains.c.started_at.desc())).scalars()
-    return sum(1 for _ in takewhile(lambda state: state != "promoted", states))
-
-
 def _record(
     engine: Engine,
     check: Check,
@@ -160,7 +163,9 @@ def _record(
     findings: dict[str, Any],
 ) -> None:
     inputs = evidence.inputs
-    detail = {"alarm": check.decision.alarm, "inputs": inputs and asdict(inputs),
+    wish = check.decision.wish
+    detail = {"alarm": check.decision.alarm, "wish": wish and wish.kind,
+              "inputs": inputs and asdict(inputs),
               "drift": findings, "performance": asdict(check.performance)}  # fmt: skip
     with write_transaction(engine) as connection:
         connection.execute(

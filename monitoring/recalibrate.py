@@ -6,7 +6,6 @@ params.monitoring.recalibrate. A rollback takes it back, as any other promotion.
 
 import argparse
 import json
-import os
 import platform
 import sys
 import tempfile
@@ -19,24 +18,25 @@ from typing import Any
 
 import pandas as pd
 from sqlalchemy import Connection, Engine, select
+from uuid_utils import uuid7
 
 from contracts.bundle import RECALIBRATES, Bundle, base_of, load_bundle, save_bundle
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import require_current
 from contracts.params import Recalibrate, load_params
-from contracts.registry import champion, promote, register
+from contracts.registry import champion, promote, register, take_turns
 from contracts.schema import EVENT_TIME, OUTCOME
 from contracts.settings import Settings
 from contracts.tables import checks
 from contracts.traffic import current_traffic
-from monitoring import leases
+from monitoring import decisions, leases
+from monitoring.attempts import LEASE
 from monitoring.check import REFUSALS, NoChampionError
+from monitoring.governor import Answer, Trigger
 from monitoring.recalibration import Labelled, Proposal, propose
-from monitoring.retrain import LEASE
 from monitoring.windows import read_labelled
 
 ACTOR = "recalibration"
-LEASE_LENGTH = timedelta(minutes=5)
 MAX_ROWS = 200_000
 
 
@@ -71,16 +71,23 @@ def run_recalibration(
         bundle = load_bundle(settings.bundles_dir / current.version)
         base = base_of(bundle, settings.bundles_dir)
         labelled = _labelled(connection, base, now, params)
+
+    def kept(why: str) -> Recalibration:
+        if not dry:
+            with write_transaction(engine) as connection:
+                _record(connection, False, why, now)
+        return Recalibration(False, current.version, why)
+
     if hindrance is not None:
-        return Recalibration(False, current.version, hindrance)
+        return kept(hindrance)
     proposal = propose(labelled, bundle.schema.target.offsets, pd.Timestamp(now), params)
     if dry or not proposal.change:
-        return Recalibration(False, current.version, proposal.reason)
+        return kept(proposal.reason)
     try:
-        with _lease(engine, now):
+        with _lease(engine):
             return _adopt(engine, settings, bundle, base, proposal, now)
     except leases.LeaseTakenError as taken:
-        return Recalibration(False, current.version, str(taken))
+        return kept(str(taken))
 
 
 def _hindrance(connection: Connection) -> str | None:
@@ -109,11 +116,12 @@ def _labelled(connection: Connection, base: Bundle, now: datetime, params: Recal
 
 
 @contextmanager
-def _lease(engine: Engine, now: datetime) -> Iterator[None]:
+def _lease(engine: Engine) -> Iterator[None]:
     """Keeps retrains out, which would find another champion than they set out to beat."""
-    holder = f"{platform.node()}:{os.getpid()}"
+    now = leases.utc_now()
     with write_transaction(engine) as connection:
-        token = leases.take(connection, LEASE, holder, now, LEASE_LENGTH)
+        take_turns(connection)
+        token = leases.take(connection, LEASE, leases.this_process(), now, leases.LENGTH)
     try:
         yield
     finally:
@@ -141,7 +149,14 @@ def _adopt(
         if current is None or current.version != bundle.version:
             return Recalibration(False, bundle.version, "somebody else has promoted meanwhile")
         promote(connection, version, actor=ACTOR, reason=proposal.reason, now=now)
+        _record(connection, True, proposal.reason, now)
     return Recalibration(True, version, proposal.reason)
+
+
+def _record(connection: Connection, changed: bool, why: str, now: datetime) -> None:
+    seen = "the newest mature outcomes"
+    trigger = Trigger(ACTOR, str(uuid7()), now, seen, leases.this_process())
+    decisions.record(connection, trigger, Answer(changed, why), now, action="recalibrate")
 
 
 def save_recalibrated(base: Bundle, offsets: tuple[float, ...], directory: Path) -> str:

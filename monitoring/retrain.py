@@ -13,13 +13,12 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, insert, update
-from uuid_utils import uuid7
+from sqlalchemy import Engine
 
 from contracts.bundle import Bundle, BundleError, base_of, copy_bundle, load_bundle
 from contracts.database import make_engine, write_transaction
@@ -28,17 +27,27 @@ from contracts.params import Params, load_params
 from contracts.registry import champion, promote, register
 from contracts.schema import SchemaError
 from contracts.settings import Settings
-from contracts.tables import retrains
-from monitoring import leases
-from monitoring.check import REFUSALS, NoChampionError
+from monitoring import decisions, leases
+from monitoring.attempts import (
+    LEASE,
+    LeaseLostError,
+    RefusedError,
+    Ticket,
+    begin,
+    note,
+    require_held,
+    write,
+)
+from monitoring.check import REFUSALS, Check, NoChampionError
 from monitoring.gate import Verdict, judge
+from monitoring.governor import Answer, Trigger
+from monitoring.history import INTERRUPTED
 from monitoring.recalibration import Labelled, follow
+from monitoring.recovery import clean_up
 from monitoring.snapshot import NoOutcomesError, write_snapshot
+from monitoring.triggers import of_check, of_person
 from monitoring.working_copy import CommandError, WorkingCopy, working_copy
 
-LEASE = "retrain"
-# For what happens around `dvc repro`, which alone has the deadline.
-LEASE_MARGIN = timedelta(minutes=15)
 BUNDLE, HOLDOUT = Path("build/bundle"), Path("build/holdout.parquet")
 OUTCOMES, TABLE, CHAMPION = Path("data/outcomes"), Path("data/table"), Path("data/champion")
 VERDICT = Path("build/gate.json")
@@ -68,14 +77,23 @@ class Outcome:
 class _Run:
     """What every step of one retrain needs."""
 
-    retrain_id: str
+    ticket: Ticket
     engine: Engine
     settings: Settings
     params: Params
     clock: Clock
     champion: Bundle
     base: Bundle  # the champion without its recalibration
-    token: int
+    stop: threading.Event
+    lost: threading.Event
+
+    @property
+    def retrain_id(self) -> str:
+        return self.ticket.retrain_id
+
+    @property
+    def interrupted(self) -> bool:
+        return self.stop.is_set() or self.lost.is_set()
 
 
 def run_retrain(
@@ -83,12 +101,13 @@ def run_retrain(
     settings: Settings,
     params: Params,
     clock: Clock,
+    trigger: Trigger,
     *,
-    reason: str,
-    check_id: str | None = None,
     stop: threading.Event | None = None,
 ) -> Outcome:
-    """Run one retrain to its end; what it finds is in its row of `retrains` and in its log.
+    """Ask the governor and, on a yes, run one retrain to its end.
+
+    What it finds is in its row of `retrains` and in its log; the answer in `decisions`.
 
     Args:
         clock: tells the time, which need not be today's.
@@ -97,56 +116,52 @@ def run_retrain(
     Raises:
         NoChampionError: there is nothing to challenge.
         BundleError: the champion's bundle is damaged.
-        LeaseTakenError: another retrain is running.
+        RefusedError: the governor said no; another retrain that runs is one reason.
     """
-    run = _start(engine, settings, params, clock, reason, check_id)
-    try:
-        outcome = _train_and_gate(run, stop or threading.Event())
-    except GateFailedError as refused:
-        outcome = Outcome(run.retrain_id, "rejected", None, str(refused))
-        _note(run, state="rejected", verdict=json.dumps({"promote": False, "reason": str(refused)}))
-    except (CommandError, BundleError, NoOutcomesError, SchemaError, OSError) as error:
-        outcome = Outcome(run.retrain_id, "failed", None, str(error))
-        _note(run, state="failed", verdict=json.dumps({"error": str(error)}))
-    except BaseException as error:  # whatever it is goes up, but not without a trace
-        _note(run, state="failed", verdict=json.dumps({"error": repr(error)}))
-        raise
-    finally:
-        with write_transaction(engine) as connection:
-            leases.release(connection, LEASE, run.token)
-    return outcome
-
-
-def _start(
-    engine: Engine,
-    settings: Settings,
-    params: Params,
-    clock: Clock,
-    reason: str,
-    check_id: str | None,
-) -> _Run:
-    retrain_id, now = str(uuid7()), clock()
-    holder = f"{platform.node()}:{os.getpid()}"
-    length = timedelta(minutes=params.monitoring.retrain.deadline_minutes) + LEASE_MARGIN
     with engine.connect() as connection:
         current = champion(connection)
     if current is None:
         raise NoChampionError
     bundle = load_bundle(settings.bundles_dir / current.version)
     base = base_of(bundle, settings.bundles_dir)
-    with write_transaction(engine) as connection:
-        token = leases.take(connection, LEASE, holder, now, length)
-        _bury_interrupted(connection, now)
-        row = {"retrain_id": retrain_id, "check_id": check_id, "started_at": now,
-               "state": "started", "reason": reason, "champion_version": current.version,
-               "verdict": "{}"}  # fmt: skip
-        connection.execute(insert(retrains).values(row))
-    return _Run(retrain_id, engine, settings, params, clock, bundle, base, token)
+    policy, wall = params.monitoring.policy, leases.utc_now
+    ticket = begin(engine, trigger, policy, bundle.version, now=clock(), wall=wall())
+    with leases.kept(engine, LEASE, ticket.token, wall) as lost:
+        stop = stop or threading.Event()
+        return _run(_Run(ticket, engine, settings, params, clock, bundle, base, stop, lost))
 
 
-def _train_and_gate(run: _Run, stop: threading.Event) -> Outcome:
+def _run(run: _Run) -> Outcome:
+    try:
+        return _train_and_gate(run)
+    except GateFailedError as refused:
+        return _end(run, "rejected", str(refused), {"promote": False, "reason": str(refused)})
+    except (
+        CommandError, BundleError, NoOutcomesError, SchemaError, OSError, LeaseLostError,
+    ) as error:  # fmt: skip
+        return _end(run, "failed", str(error), {"error": str(error)})
+    except BaseException as error:  # whatever it is goes up, but not without a trace
+        _end(run, "failed", repr(error), {"error": repr(error)})
+        raise
+
+
+def _end(run: _Run, state: str, reason: str, verdict: dict[str, Any]) -> Outcome:
+    """Write down how it ended; whoever has taken the lease over has done so already."""
+    if run.interrupted:
+        verdict = {**verdict, INTERRUPTED: True}
+    try:
+        note(run.engine, run.ticket, state=state, finished_at=run.clock(),
+             verdict=json.dumps(verdict))  # fmt: skip
+    except LeaseLostError as lost:
+        log.warning("retrain %s: %s", run.retrain_id, lost)
+    return Outcome(run.retrain_id, state, None, reason)
+
+
+def _train_and_gate(run: _Run) -> Outcome:
     work = run.settings.work_dir / run.retrain_id
-    with working_copy(run.settings.project_dir, work, work.with_suffix(".log"), stop) as copy:
+    with working_copy(
+        run.settings.project_dir, work, work.with_suffix(".log"), run.stop, run.lost
+    ) as copy:
         _train(run, copy)
         commit = copy.commit(
             f"Retrain {run.retrain_id}", run.settings.project_dir.resolve(),
@@ -156,7 +171,7 @@ def _train_and_gate(run: _Run, stop: threading.Event) -> Outcome:
                 "python": platform.python_version()}  # fmt: skip
         source = copy.directory / BUNDLE
         version = register(run.engine, run.settings.bundles_dir, source, run.clock(), made)
-        _note(run, state="trained", challenger_version=version)
+        note(run.engine, run.ticket, state="trained", challenger_version=version)
         _track(copy, commit)
         holdout = pd.read_parquet(copy.directory / HOLDOUT)
     verdict = _judge(run, holdout)
@@ -227,50 +242,64 @@ def _judge(run: _Run, holdout: pd.DataFrame) -> Verdict:
 
 
 def _conclude(run: _Run, version: str, verdict: Verdict) -> Outcome:
-    """Promote, unless somebody else has changed the champion or taken over meanwhile."""
+    """Promote, unless somebody else has changed the champion meanwhile.
+
+    Raises:
+        LeaseLostError: another process has taken over.
+    """
     now = run.clock()
     with write_transaction(run.engine) as connection:
+        require_held(connection, run.ticket)
         current = champion(connection)
         undisturbed = current is not None and current.version == run.champion.version
-        undisturbed = undisturbed and leases.holds(connection, LEASE, run.token)
         state = "promoted" if verdict.promote and undisturbed else "rejected"
-        reason = (
-            verdict.reason
-            if undisturbed
-            else "champion or lease changed hands while this one trained"
-        )
+        reason = verdict.reason if undisturbed else "the champion changed while this one trained"
         if state == "promoted":
             actor = f"retrain {run.retrain_id}"
             promote(connection, version, actor=actor, reason=reason, now=now)
-        _update(connection, run, state=state, finished_at=now,
-                verdict=json.dumps({**asdict(verdict), "reason": reason}))  # fmt: skip
+        write(connection, run.ticket, state=state, finished_at=now,
+              verdict=json.dumps({**asdict(verdict), "reason": reason}))  # fmt: skip
     return Outcome(run.retrain_id, state, version, reason)
 
 
-def _bury_interrupted(connection: Connection, now: datetime) -> None:
-    """Whoever holds the lease is the only one alive: unfinished rows belong to dead processes."""
-    unfinished = retrains.c.state.in_(["started", "trained"])
-    values = {"state": "failed", "finished_at": now,
-              "verdict": json.dumps({"error": "interrupted: its process ended"})}  # fmt: skip
-    connection.execute(update(retrains).where(unfinished).values(values))
+def retrain_after(
+    engine: Engine,
+    settings: Settings,
+    params: Params,
+    clock: Clock,
+    check: Check,
+    *,
+    stop: threading.Event | None = None,
+) -> Outcome | None:
+    """Put what a check found to the governor; also that it found nothing becomes a row.
 
+    Returns:
+        How the retrain ended that it led to; None = it led to none.
 
-def _note(run: _Run, **values: Any) -> None:
-    if values["state"] in ("failed", "rejected"):
-        values["finished_at"] = run.clock()
-    with write_transaction(run.engine) as connection:
-        _update(connection, run, **values)
-
-
-def _update(connection: Connection, run: _Run, **values: Any) -> None:
-    mine = retrains.c.retrain_id == run.retrain_id
-    connection.execute(update(retrains).where(mine).values(values))
+    Raises:
+        NoChampionError, BundleError: as run_retrain.
+    """
+    trigger, wish = of_check(check), check.decision.wish
+    if check.decision.action == "retrain":
+        try:
+            return run_retrain(engine, settings, params, clock, trigger, stop=stop)
+        except RefusedError as refused:
+            log.info("no retrain after check %s: %s", check.check_id, refused)
+            return None
+    why = (wish and wish.hindrance) or "it asks for nothing"
+    action = "retrain" if wish else check.decision.action
+    with write_transaction(engine) as connection:
+        decisions.record(connection, trigger, Answer(False, why), clock(), action=action)
+    return None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m monitoring.retrain", description=__doc__)
     parser.add_argument("now", nargs="?", choices=["now"], help="said or not, it starts at once")
     parser.add_argument("--reason", default="by hand", help="kept with the retrain")
+    parser.add_argument(
+        "--over-budget", action="store_true", help="also beyond policy.most_per_day and its like"
+    )
     arguments = parser.parse_args()
     settings = Settings()
     sys.stdout.write(f"retraining, a minute or more; the log grows in {settings.work_dir}\n")
@@ -281,11 +310,13 @@ def main() -> None:
     try:
         engine = make_engine(settings.database_url)
         require_current(engine)
-        params, reason = load_params(settings.params_file), arguments.reason
-        outcome = run_retrain(
-            engine, settings, params, lambda: datetime.now(UTC), reason=reason, stop=stop
-        )
-    except (*REFUSALS, leases.LeaseTakenError) as error:
+        params = load_params(settings.params_file)
+        asked = of_person(arguments.reason, leases.utc_now(), over_budget=arguments.over_budget)
+        clean_up(engine, settings, leases.utc_now())
+        outcome = run_retrain(engine, settings, params, leases.utc_now, asked, stop=stop)
+    except RefusedError as refused:
+        sys.exit(f"no: {refused}")
+    except REFUSALS as error:
         sys.exit(str(error))
     sys.stdout.write(
         f"{outcome.state}: {outcome.challenger or 'no challenger'}: {outcome.reason}\n"

@@ -8,23 +8,28 @@ import logging
 import signal
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import Engine
 
-from contracts.database import DatabaseUrlError, make_engine
+from contracts.database import DatabaseUrlError, make_engine, write_transaction
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.params import Monitoring, ParamsError, load_params
+from contracts.registry import take_turns
 from contracts.settings import Settings
+from monitoring import leases
 from monitoring.alerts import Alerts, AlertUrlError, News, news_of_check, news_of_retrain
 from monitoring.check import NoChampionError, last_facts, run_check
 from monitoring.probation import run_probation
 from monitoring.recalibrate import run_recalibration
-from monitoring.retrain import run_retrain
+from monitoring.recovery import EVERY_SECONDS, clean_up
+from monitoring.retrain import retrain_after
 
 MISFIRE_GRACE_SECONDS = 3600
+SLOT, SLOT_LENGTH = "check", timedelta(seconds=50)  # taken once a run, never given back
 log = logging.getLogger("monitoring")
 
 
@@ -46,16 +51,8 @@ def check_and_retrain(
         return
     log.info("check %s: %s: %s", check.check_id, check.decision.action, check.decision.reason)
     alerts.send(news_of_check(before, check.facts))
-    if check.decision.action == "retrain":
-        outcome = run_retrain(
-            engine,
-            settings,
-            params,
-            lambda: datetime.now(UTC),
-            reason=check.decision.reason,
-            check_id=check.check_id,
-            stop=stop,
-        )
+    outcome = retrain_after(engine, settings, params, leases.utc_now, check, stop=stop)
+    if outcome is not None:
         log.info("retrain %s %s: %s", outcome.retrain_id, outcome.state, outcome.reason)
         alerts.send(news_of_retrain(outcome.state, outcome.challenger, outcome.reason))
 
@@ -95,6 +92,15 @@ def run(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alert
             misfire_grace_time=MISFIRE_GRACE_SECONDS,
         )
         log.info("recalibrations run at %r (UTC)", recalibrate.schedule)
+    scheduler.add_job(
+        _clean_up,
+        IntervalTrigger(seconds=EVERY_SECONDS, timezone=UTC),
+        args=[engine, settings],
+        next_run_time=leases.utc_now(),
+        coalesce=True,
+        max_instances=1,
+        misfire_grace_time=MISFIRE_GRACE_SECONDS,
+    )
     scheduler.start()
     log.info("checks run at %r (UTC)", params.schedule)
     stop.wait()
@@ -104,7 +110,8 @@ def run(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alert
 def _guarded(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts) -> None:
     """The job's border: whatever fails is logged and told, and the next run comes."""
     try:
-        check_and_retrain(engine, settings, stop, alerts)
+        if _is_mine(engine, leases.utc_now()):
+            check_and_retrain(engine, settings, stop, alerts)
     except Exception as error:  # the job's border: one failed run must not end the schedule
         log.exception("the check failed; the next one runs on schedule")
         alerts.send(News("failure", "a check failed", f"{type(error).__name__}; see the log"))
@@ -133,6 +140,25 @@ def _guarded_recalibration(engine: Engine, settings: Settings, alerts: Alerts) -
         alerts.send(
             News("failure", "a recalibration failed", f"{type(error).__name__}; see the log")
         )
+
+
+def _is_mine(engine: Engine, now: datetime) -> bool:
+    """Of several schedulers that fire together the first one checks; cron counts in minutes."""
+    try:
+        with write_transaction(engine) as connection:
+            take_turns(connection)
+            leases.take(connection, SLOT, leases.this_process(), now, SLOT_LENGTH)
+    except leases.LeaseTakenError as taken:
+        log.info("another scheduler has this run: %s", taken)
+        return False
+    return True
+
+
+def _clean_up(engine: Engine, settings: Settings) -> None:
+    try:
+        clean_up(engine, settings, leases.utc_now())
+    except Exception:  # the job's border, too
+        log.exception("what dead processes left could not be cleared away; tried again soon")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, select
 
 from contracts.registry import champion, versions
-from contracts.tables import checks, outcomes, predictions, retrains, stage_changes
+from contracts.tables import checks, decisions, outcomes, predictions, retrains, stage_changes
 from service.ledger.outcomes import can_exist
 
 SHOWN_ROWS = 200
@@ -91,6 +91,11 @@ def find_check(connection: Connection, check_id: str) -> dict[str, Any] | None:
         return None
     row = connection.execute(select(checks).where(checks.c.check_id == check_id)).one_or_none()
     return None if row is None else _check(row)
+
+
+def list_decisions(connection: Connection) -> list[dict[str, Any]]:
+    """What monitoring answered to whatever wanted a retrain, newest first."""
+    return [row._asdict() for row in _newest(connection, decisions, "decided_at")]
 
 
 def list_retrains(connection: Connection) -> list[dict[str, Any]]:

@@ -152,9 +152,10 @@ def test_retrains_that_did_not_help_are_counted_since_the_last_that_did(
     states = ["failed", "promoted", "rejected", "failed"]
     with write_transaction(world.engine) as connection:
         for number, state in enumerate(states):
+            at = FEBRUARY - timedelta(days=50 - number)
             connection.execute(insert(retrains).values(
-                retrain_id=str(number), started_at=FEBRUARY - timedelta(days=50 - number),
-                state=state, reason="a test", champion_version="v", verdict="{}",
+                retrain_id=str(number), started_at=at, finished_at=at, state=state, reason="a test",
+                champion_version="v", verdict="{}",
             ))  # fmt: skip
     check = _check(world, monitoring)
 

@@ -19,10 +19,10 @@ from contracts.settings import Settings
 from contracts.tables import checks
 from contracts.traffic import Rule
 from contracts.traffic_rules import change_traffic, check_traffic
-from monitoring import leases
+from monitoring import decisions, leases
+from monitoring.attempts import LEASE
 from monitoring.check import run_check
 from monitoring.recalibrate import Recalibration, run_recalibration, save_recalibrated
-from monitoring.retrain import LEASE
 from pipeline.export import export
 from pipeline.formats import FormatError
 from tests.monitoring.conftest import FEBRUARY, World
@@ -72,7 +72,12 @@ def test_the_second_one_starts_from_the_same_model(late: World) -> None:
     with late.engine.connect() as connection:
         versions = family(connection, late.bundle.version)
 
+    with late.engine.connect() as connection:
+        rows = decisions.newest(connection, 5)
+
     assert not second.changed  # the same outcomes ask for the same offsets
+    assert sorted(row.answer for row in rows) == ["no", "yes"]
+    assert {row.action for row in rows} == {"recalibrate"}
     assert second.version == first.version
     assert set(versions) == {late.bundle.version, first.version}
 
@@ -119,7 +124,7 @@ def test_divided_traffic_is_not_disturbed(late: World, tmp_path: Path) -> None:
 
 def test_a_running_retrain_is_not_disturbed(late: World) -> None:
     with write_transaction(late.engine) as connection:
-        leases.take(connection, LEASE, "another", NOW, timedelta(hours=1))
+        leases.take(connection, LEASE, "another", leases.utc_now(), leases.LENGTH)
 
     assert "already running at another" in _run(late).reason
     assert _champion(late) == late.bundle.version
