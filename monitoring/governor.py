@@ -14,6 +14,7 @@ from contracts.params import Policy
 MOST_DOUBLINGS = 3  # of the cool-down
 DAY, DAYS_30 = timedelta(days=1), timedelta(days=30)
 PERSON = "person"
+ENDED = frozenset({"promoted", "rejected", "failed"})
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,15 @@ class Trigger:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A retrain that was begun; `ended_at` is None while it is not over.
+    """A retrain that was begun, and its state; see contracts/tables.py.
 
     One that was interrupted has shown nothing about the data: it costs budget, but no cool-down.
     """
 
     retrain_id: str
     started_at: datetime
-    ended_at: datetime | None
-    promoted: bool
+    ended_at: datetime | None  # None = not over
+    state: str
     interrupted: bool = False
 
 
@@ -78,8 +79,8 @@ class History:
     @property
     def fruitless(self) -> int:
         """How many of the newest in a row ended without a promotion."""
-        ended = (each for each in self._told if each.ended_at is not None)
-        return sum(1 for _ in takewhile(lambda each: not each.promoted, ended))
+        ended = (each.state for each in self._told if each.state in ENDED)
+        return sum(1 for _ in takewhile(lambda state: state != "promoted", ended))
 
     @property
     def _told(self) -> tuple[Attempt, ...]:

@@ -50,6 +50,6 @@ def _attempt(row: Row[Any]) -> Attempt:
         row.retrain_id,
         row.started_at,
         row.finished_at,
-        promoted=row.state == "promoted",
+        row.state,
         interrupted=bool(json.loads(row.verdict).get(INTERRUPTED)),
     )

@@ -8,7 +8,7 @@ import logging
 import os
 import platform
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -93,17 +93,28 @@ def renew(connection: Connection, name: str, token: int, until: datetime) -> boo
 
 @contextmanager
 def kept(
-    engine: Engine, name: str, token: int, wall: Callable[[], datetime]
+    engine: Engine, name: str, token: int, most: timedelta, beat_seconds: float = BEAT_SECONDS
 ) -> Iterator[threading.Event]:
     """Renew in a thread while the body runs, then let the next one in.
 
+    Args:
+        most: a body that hangs for longer than this loses the lease.
+
     Yields:
-        An event that is set when somebody has taken the lease over.
+        An event that is set when the lease is lost.
     """
     lost, over = threading.Event(), threading.Event()
-    beating = threading.Thread(
-        target=_beat, args=(engine, name, token, wall, lost, over), daemon=True
-    )
+    beats = int(most.total_seconds() / beat_seconds)
+
+    def beat() -> None:
+        for _ in range(beats):
+            if over.wait(beat_seconds):
+                return
+            if not _renewed(engine, name, token):
+                break
+        lost.set()
+
+    beating = threading.Thread(target=beat, daemon=True)
     beating.start()
     try:
         yield lost
@@ -114,24 +125,13 @@ def kept(
             release(connection, name, token)
 
 
-def _beat(
-    engine: Engine,
-    name: str,
-    token: int,
-    wall: Callable[[], datetime],
-    lost: threading.Event,
-    over: threading.Event,
-) -> None:
-    while not over.wait(BEAT_SECONDS):
-        try:
-            with write_transaction(engine) as connection:
-                held = renew(connection, name, token, wall() + LENGTH)
-        except OperationalError as error:  # away or locked: nobody else can take it either
-            log.warning("the lease %s was not renewed: %s", name, error.orig)
-            continue
-        if not held:
-            lost.set()
-            return
+def _renewed(engine: Engine, name: str, token: int) -> bool:
+    try:
+        with write_transaction(engine) as connection:
+            return renew(connection, name, token, utc_now() + LENGTH)
+    except OperationalError as error:  # away or locked: nobody else can take it either
+        log.warning("the lease %s was not renewed: %s", name, error.orig)
+        return True
 
 
 def holds(connection: Connection, name: str, token: int) -> bool:

@@ -23,9 +23,14 @@ HALF_FILES_AFTER = timedelta(hours=1)
 log = logging.getLogger(__name__)
 
 
-def clean_up(engine: Engine, settings: Settings, now: datetime) -> None:
-    """Bury dead retrains, end what still runs for them, and remove their working copies."""
-    for retrain_id in recover(engine, now, now):
+def clean_up(engine: Engine, settings: Settings, now: datetime) -> list[str]:
+    """Bury dead retrains, end what still runs for them, and remove their working copies.
+
+    Returns:
+        The ids of those that were buried.
+    """
+    buried = recover(engine, now, now)
+    for retrain_id in buried:
         log.warning("retrain %s was interrupted: its process ended", retrain_id)
     for directory in _left_over(engine, settings.work_dir):
         end_marked(directory.resolve())
@@ -33,6 +38,7 @@ def clean_up(engine: Engine, settings: Settings, now: datetime) -> None:
     for half in (*settings.reports_dir.glob(".check-*"), *settings.bundles_dir.glob(".*.tmp")):
         if _written_at(half) < (now - HALF_FILES_AFTER).timestamp():
             shutil.rmtree(half, ignore_errors=True)
+    return buried
 
 
 def _written_at(path: Path) -> float:

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ from monitoring.snapshot import NoOutcomesError, write_snapshot
 from monitoring.triggers import of_check, of_person
 from monitoring.working_copy import CommandError, WorkingCopy, working_copy
 
+# For what happens around `dvc repro`, which alone has the deadline.
+LEASE_MARGIN = timedelta(minutes=15)
 BUNDLE, HOLDOUT = Path("build/bundle"), Path("build/holdout.parquet")
 OUTCOMES, TABLE, CHAMPION = Path("data/outcomes"), Path("data/table"), Path("data/champion")
 VERDICT = Path("build/gate.json")
@@ -124,9 +126,10 @@ def run_retrain(
         raise NoChampionError
     bundle = load_bundle(settings.bundles_dir / current.version)
     base = base_of(bundle, settings.bundles_dir)
-    policy, wall = params.monitoring.policy, leases.utc_now
-    ticket = begin(engine, trigger, policy, bundle.version, now=clock(), wall=wall())
-    with leases.kept(engine, LEASE, ticket.token, wall) as lost:
+    policy, wall = params.monitoring.policy, leases.utc_now()
+    ticket = begin(engine, trigger, policy, bundle.version, now=clock(), wall=wall)
+    most = timedelta(minutes=params.monitoring.retrain.deadline_minutes) + LEASE_MARGIN
+    with leases.kept(engine, LEASE, ticket.token, most) as lost:
         stop = stop or threading.Event()
         return _run(_Run(ticket, engine, settings, params, clock, bundle, base, stop, lost))
 

@@ -95,7 +95,7 @@ def run(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alert
     scheduler.add_job(
         _clean_up,
         IntervalTrigger(seconds=EVERY_SECONDS, timezone=UTC),
-        args=[engine, settings],
+        args=[engine, settings, alerts],
         next_run_time=leases.utc_now(),
         coalesce=True,
         max_instances=1,
@@ -154,9 +154,11 @@ def _is_mine(engine: Engine, now: datetime) -> bool:
     return True
 
 
-def _clean_up(engine: Engine, settings: Settings) -> None:
+def _clean_up(engine: Engine, settings: Settings, alerts: Alerts) -> None:
     try:
-        clean_up(engine, settings, leases.utc_now())
+        for retrain_id in clean_up(engine, settings, leases.utc_now()):
+            why = f"{retrain_id} was interrupted: its process ended"
+            alerts.send(news_of_retrain("failed", None, why))
     except Exception:  # the job's border, too
         log.exception("what dead processes left could not be cleared away; tried again soon")
 

@@ -20,7 +20,8 @@ NOTHING = History((), spent=False, running=None)
 
 def _attempt(days_ago: float, *, promoted: bool = False, interrupted: bool = False) -> Attempt:
     began = NOW - timedelta(days=days_ago)
-    return Attempt(f"r{days_ago}", began, began + timedelta(hours=1), promoted, interrupted)
+    state = "promoted" if promoted else "failed"
+    return Attempt(f"r{days_ago}", began, began + timedelta(hours=1), state, interrupted)
 
 
 def _history(*attempts: Attempt) -> History:
@@ -91,7 +92,7 @@ def test_clock_that_was_set_back_gives_no_new_budget(policy: Policy) -> None:
 
 attempts = st.builds(
     Attempt, st.uuids().map(str), st.floats(0, 60).map(lambda days: NOW - timedelta(days=days)),
-    st.just(NOW), st.booleans(), st.booleans(),
+    st.just(NOW), st.sampled_from(["promoted", "rejected", "failed"]), st.booleans(),
 )  # fmt: skip
 
 
@@ -100,7 +101,7 @@ attempts = st.builds(
 def test_more_that_did_not_help_never_turns_a_no_into_a_yes(
     policy: Policy, before: list[Attempt], more: Attempt, trigger: Trigger
 ) -> None:
-    more = replace(more, promoted=False)
+    more = replace(more, state="rejected")
     newest_first = [
         sorted(each, key=lambda one: one.started_at, reverse=True)
         for each in (before, [*before, more])

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, select
 from contracts.database import make_engine
 from contracts.migrate import migrate
 from contracts.settings import Settings
-from contracts.tables import checks, retrains
+from contracts.tables import checks, decisions, retrains
 from monitoring.alerts import Alerts
 from monitoring.scheduler import check_and_retrain
 from tests.monitoring.conftest import World
@@ -54,6 +54,11 @@ def test_quiet_window_is_checked_and_left_alone(world: World, tmp_path: Path) ->
     check_and_retrain(world.engine, _settings(world, tmp_path), threading.Event(), Alerts([]))
 
     assert _rows(world.engine) == (1, [])
+    with world.engine.connect() as connection:
+        (told,) = connection.execute(select(decisions)).all()
+    assert (told.trigger, told.action, told.answer) == ("schedule", "retrain", "no")
+    assert "has learned nothing since 2013-01-31" in told.seen
+    assert "only 0 new outcomes" in told.reason
 
 
 @pytest.mark.slow
