@@ -27,8 +27,9 @@ from monitoring.drift_state import Drift
 from monitoring.inputs import judge_inputs
 from monitoring.performance import Performance, measure
 from monitoring.policy import Decision, Evidence, decide
+from monitoring.report_files import name_report, prune_reports
 from monitoring.reports import ReportError, write_report
-from monitoring.windows import count_rows, read_rows, read_scores
+from monitoring.windows import VERSION, count_rows, read_rows, read_scores
 
 SEED = 1  # the same window is judged alike
 
@@ -89,14 +90,16 @@ def run_check(
     check_id, name, findings, inputs = str(uuid7()), None, {}, None
     if rows >= params.policy.min_rows:
         inputs = judge_inputs(bundle, frame, params.drift, np.random.default_rng(SEED))
-        name = f"check-{now:%Y%m%dT%H%M%S}-{check_id[-6:]}.html"
+        name = name_report(check_id, now)
         try:
-            findings = write_report(bundle, frame, reports / name)
+            findings = write_report(bundle, frame, inputs.causes, reports / name)
         except ReportError as error:  # performance is judged all the same
             name, findings = None, {"error": str(error)}
+        findings["versions"] = frame[VERSION].value_counts(normalize=True).to_dict()
     evidence = Evidence(now, rows, inputs=inputs, performance=performance, **history)
     check = Check(check_id, decide(evidence, params.policy), inputs, performance, name)
     _record(engine, check, evidence, bundle, start, findings)
+    prune_reports(reports, params.reports, now)
     return check
 
 
