@@ -21,6 +21,7 @@ from contracts.database import DatabaseUrlError, make_engine, write_transaction
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.params import Monitoring, ParamsError, load_params
 from contracts.registry import champion
+from contracts.schema import VERSION
 from contracts.settings import Settings
 from contracts.tables import checks, outcomes, predictions, retrains
 from monitoring.drift_state import Drift
@@ -29,7 +30,7 @@ from monitoring.performance import Performance, measure
 from monitoring.policy import Decision, Evidence, decide
 from monitoring.report_files import name_report, prune_reports
 from monitoring.reports import ReportError, write_report
-from monitoring.windows import VERSION, count_rows, read_rows, read_scores
+from monitoring.windows import count_rows, read_rows, read_scores
 
 SEED = 1  # the same window is judged alike
 

@@ -11,13 +11,11 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
-from contracts.params import RESERVED
-from contracts.schema import EVENT_TIME, OUTCOME, FeatureSchema
+from contracts.schema import EVENT_TIME, OUTCOME, VERSION, FeatureSchema
 from contracts.tables import outcomes, predictions
 
 _TAIL_DIGITS = 4
 _TAILS = 16**_TAIL_DIGITS
-VERSION = f"{RESERVED}version"  # the column of the versions that answered
 
 FACTS = [
     predictions.c.event_time,
@@ -36,17 +34,13 @@ def count_rows(connection: Connection, start: datetime, end: datetime) -> int:
 def read_rows(
     connection: Connection, schema: FeatureSchema, start: datetime, end: datetime, max_rows: int
 ) -> pd.DataFrame:
-    """At most about `max_rows` predictions of the window.
-
-    Returns:
-        The features, EVENT_TIME, schema.answers and VERSION.
-    """
+    """At most about `max_rows` predictions: features, EVENT_TIME, VERSION, schema.answers."""
     share = max_rows / max(count_rows(connection, start, end), 1)
-    columns = [*FACTS, predictions.c.features, predictions.c.model_version]
+    columns = (*FACTS, predictions.c.features, predictions.c.model_version)
     query = select(*columns).where(_within(start, end), _sampled(share))
     rows: list[Row[Any]] = list(connection.execute(query))
     versions = pd.DataFrame({VERSION: [row.model_version for row in rows]}, dtype=object)
-    return pd.concat([_features(rows), _facts(rows, schema), versions], axis=1)
+    return pd.concat([_features(rows), versions, _facts(rows, schema)], axis=1)
 
 
 def read_scores(

@@ -28,21 +28,16 @@ def texts(found: Mapping[str, Any], name: str) -> list[str]:
     return [each for each in part if isinstance(each, str)] if isinstance(part, list) else []
 
 
-def number(found: Mapping[str, Any], *names: str) -> float | None:
-    """The first of these that is a finite number."""
-    for name in names:
-        value = found.get(name)
-        if isinstance(value, int | float) and math.isfinite(value):
-            return float(value)
-    return None
+def number(found: Mapping[str, Any], name: str) -> float | None:
+    """A finite number."""
+    value = found.get(name)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def interval(found: Mapping[str, Any], *names: str) -> Interval | None:
-    """The first of these that is a pair of finite numbers."""
-    for name in names:
-        pair = found.get(name)
-        if isinstance(pair, list) and len(pair) == 2:
-            low, high = (number({"": each}, "") for each in pair)
-            if low is not None and high is not None:
-                return low, high
-    return None
+def interval(found: Mapping[str, Any], name: str) -> Interval | None:
+    """A pair of finite numbers."""
+    pair = found.get(name)
+    if not isinstance(pair, list) or len(pair) != 2:
+        return None
+    low, high = (number({"end": each}, "end") for each in pair)
+    return None if low is None or high is None else (low, high)

@@ -6,6 +6,8 @@ from typing import Any
 
 from service.check_page.findings import Interval, interval, number, section
 
+_MEASURES = {"loss": "loss", "roc_auc": "ROC AUC", "brier": "Brier score"}
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -18,7 +20,9 @@ class Measure:
     """One row of the table.
 
     Attributes:
+        realised: over the days whose outcomes the check looked at.
         expected: of answers that are right about themselves.
+        estimated: of the window, before its outcomes came; `settled` is what they brought.
         evaluated: by training, on rows that the model had not seen.
     """
 
@@ -26,13 +30,14 @@ class Measure:
     realised: Figure
     expected: Figure
     estimated: Figure
+    settled: Figure
     evaluated: Figure
 
     @property
     def known(self) -> bool:
         return any(
             each.value is not None
-            for each in (self.realised, self.expected, self.estimated, self.evaluated)
+            for each in (self.realised, self.expected, self.estimated, self.settled)
         )
 
 
@@ -55,25 +60,32 @@ def read_measures(findings: Mapping[str, Any], metrics: Mapping[str, Any]) -> li
     Args:
         metrics: of the version, as its evaluation found them.
     """
-    realised, estimated = section(findings, "performance"), section(findings, "estimated")
-    evaluated, between = metrics, section(metrics, "intervals")
+    realised, between = section(findings, "performance"), section(metrics, "intervals")
     rows = [
         Measure(
-            loss_name(metrics),
-            _figure(realised, "loss"),
-            Figure(number(realised, "expected")),
-            _figure(estimated, "loss", "log_loss", "mae"),
-            Figure(number(evaluated, "loss", "log_loss"), interval(between, "loss", "log_loss")),
-        ),
-        Measure(
-            "ROC AUC",
-            _figure(realised, "roc_auc"),
-            Figure(None),
-            _figure(estimated, "roc_auc"),
-            Figure(number(evaluated, "roc_auc"), interval(between, "roc_auc")),
-        ),
+            loss_name(metrics) if key == "loss" else name,
+            Figure(number(realised, key), interval(realised, f"{key}_interval")),
+            Figure(number(realised, "expected") if key == "loss" else None),
+            read_estimate(findings, key),
+            Figure(read_settled(findings, key)),
+            Figure(number(metrics, key), interval(between, key)),
+        )
+        for key, name in _MEASURES.items()
     ]
     return [row for row in rows if row.known]
+
+
+def read_estimate(findings: Mapping[str, Any], key: str) -> Figure:
+    """What was estimated of the window before its outcomes came."""
+    found = section(section(section(findings, "estimated"), "figures"), key)
+    low, high = number(found, "low"), number(found, "high")
+    around = None if low is None or high is None else (low, high)
+    return Figure(number(found, "value"), around)
+
+
+def read_settled(findings: Mapping[str, Any], key: str) -> float | None:
+    """What its outcomes brought."""
+    return number(section(section(findings, "realised"), "figures"), key)
 
 
 def judge(findings: Mapping[str, Any], name: str) -> Verdict | None:
@@ -97,7 +109,3 @@ def judge(findings: Mapping[str, Any], name: str) -> Verdict | None:
     if high < 0:
         return Verdict("better", f"{sure}: better than expected.")
     return Verdict("usual", f"{sure}: as expected.")
-
-
-def _figure(found: Mapping[str, Any], *names: str) -> Figure:
-    return Figure(number(found, *names), interval(found, *(f"{name}_interval" for name in names)))

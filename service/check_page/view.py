@@ -7,7 +7,15 @@ from typing import Any
 
 from service.check_page.causes import Cause, read_causes
 from service.check_page.findings import interval, number, section, texts
-from service.check_page.performance import Measure, Verdict, judge, loss_name, read_measures
+from service.check_page.performance import (
+    Measure,
+    Verdict,
+    judge,
+    loss_name,
+    read_estimate,
+    read_measures,
+    read_settled,
+)
 from service.check_page.trend import Chart, Line, draw, place
 
 Check = Mapping[str, Any]  # of service.queries.list_checks
@@ -53,6 +61,7 @@ class View:
     causes: list[Cause]
     verdict: Verdict | None
     measures: list[Measure]
+    outlook: list[str]  # what an estimate cannot see
     marks: list[Mark]
     charts: list[Chart]
     not_compared: list[tuple[str, str]]
@@ -87,6 +96,7 @@ def make_view(
         read_causes(found),
         judge(found, name),
         read_measures(found, metrics),
+        texts(section(found, "estimated"), "reasons"),
         [_mark(each, i, len(past), check) for i, each in enumerate(past)],
         _charts([each["findings"] for each in past], name) if len(past) > 1 else [],
         [(str(column), str(why)) for column, why in section(drift, "not_judged").items()],
@@ -115,37 +125,33 @@ def _mark(check: Check, i: int, total: int, current: Check) -> Mark:
 
 def _charts(found: Sequence[Mapping[str, Any]], name: str) -> list[Chart]:
     realised = [section(each, "performance") for each in found]
-    estimated = [section(each, "estimated") for each in found]
-    losses = ("loss", "log_loss", "mae")
+    expected = Line("expected", "plan", [number(each, "expected") for each in realised])
     charts = [
-        draw(
-            f"{name} above what the answers promise",
-            [_line("realised, with its 95 % interval", "real", realised, "excess")],
-        ),
-        draw(
-            name,
-            [
-                _line("realised", "real", realised, "loss"),
-                _line("expected", "plan", realised, "expected", bare=True),
-                _line("estimated", "guess", estimated, *losses),
-            ],
-        ),
-        draw(
-            "ROC AUC",
-            [
-                _line("realised", "real", realised, "roc_auc"),
-                _line("estimated", "guess", estimated, "roc_auc"),
-            ],
-        ),
+        draw(f"{name} above what the answers promise", [_realised(realised, "excess")]),
+        draw(name, [_realised(realised, "loss"), expected]),
+        draw("ROC AUC", [_realised(realised, "roc_auc")]),
+        _against(found, "loss", f"{name} of each window, estimated and come true"),
+        _against(found, "roc_auc", "ROC AUC of each window, estimated and come true"),
     ]
     return [chart for chart in charts if chart is not None]
 
 
-def _line(
-    name: str, style: str, found: Sequence[Mapping[str, Any]], *keys: str, bare: bool = False
-) -> Line:
-    around = [interval(each, *(f"{key}_interval" for key in keys)) for each in found]
-    return Line(name, style, [number(each, *keys) for each in found], () if bare else around)
+def _realised(found: Sequence[Mapping[str, Any]], key: str) -> Line:
+    around = [interval(each, f"{key}_interval") for each in found]
+    return Line("realised, with its 95 % interval", "real", [number(f, key) for f in found], around)
+
+
+def _against(found: Sequence[Mapping[str, Any]], key: str, title: str) -> Chart | None:
+    """Estimates of windows beside what their outcomes brought; None without estimates."""
+    estimates = [read_estimate(each, key) for each in found]
+    if all(each.value is None for each in estimates):
+        return None
+    around = [each.interval for each in estimates]
+    lines = [
+        Line("estimated before, with its interval", "guess", [e.value for e in estimates], around),
+        Line("once outcomes came", "real", [read_settled(each, key) for each in found]),
+    ]
+    return draw(title, lines)
 
 
 def _missing(shares: Mapping[str, Any]) -> list[tuple[str, float, float]]:

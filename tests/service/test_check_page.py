@@ -39,7 +39,14 @@ FINDINGS: dict[str, Any] = {
         "loss": 0.53, "loss_interval": [0.52, 0.54], "expected": 0.51, "excess": 0.02,
         "excess_interval": [0.01, 0.03], "roc_auc": 0.7, "roc_auc_interval": [0.68, 0.72],
     },
-    "estimated": {"loss": 0.525, "roc_auc": 0.69},
+    "estimated": {
+        "figures": {
+            "loss": {"value": 0.525, "low": 0.515, "high": 0.535, "usual": 0.5},
+            "roc_auc": {"value": 0.69, "low": None, "high": None, "usual": 0.71},
+        },
+        "reasons": ["no estimate sees what answers mean now"],
+    },
+    "realised": {"rows": 900, "figures": {"loss": 0.5321}},
 }  # fmt: skip
 
 
@@ -78,7 +85,11 @@ def test_the_page_says_what_was_found_and_decided(client: TestClient, engine: En
         "worse than expected",
         "0.5300 <span",
         "0.5200 to 0.5400",
-        "0.6900",
+        "0.5250 <span",
+        "0.5150 to 0.5350",
+        "0.6900</td>",
+        "0.5321</td>",
+        "no estimate sees what answers mean now.",
         "This is the first check",
         'href="/checks/c1"',
     ):
@@ -121,6 +132,7 @@ def test_past_checks_are_drawn_and_linked(client: TestClient, engine: Engine) ->
         {"inputs": {"state": "new"}, "performance": {"loss": None, "excess": float("nan")}},
         {"inputs": {"state": "ok", "causes": 5, "compared": "x", "faults": [1]}, "drift": []},
         {"inputs": {"state": "ok", "compared": [{}], "reasons": [1]}, "estimated": [1, 2]},
+        {"estimated": {"figures": {"loss": 3, "roc_auc": {}}, "reasons": None}, "realised": None},
         {"performance": {"excess": 0.0, "excess_interval": [None, 1], "loss": 1e300}},
         {"drift": {"influence": {"a": "x"}, "versions": {"v": None}, "missing": {"a": 3}}},
     ],
