@@ -17,6 +17,7 @@ State = Literal["ok", "watch", "alarm", "not enough data"]
 # Of the declared rate of false alarms; the rest is for the faults, which have no p-value.
 TEST_SHARE = 0.8
 LISTED = 10  # columns that a sentence names
+MOST_FAULTS = 50  # that are told one by one: a wide table can have thousands at once
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,10 @@ def assess(significance: Significance, faults: Sequence[Fault], limits: Limits) 
         columns += [each.column for each in named or significance.compared[:1]]
     causes = tuple(dict.fromkeys(columns))
     seen = tuple(significance.compared[:LISTED])
-    found = partial(Drift, p=significance.p, rate=rate, faults=tuple(faults), compared=seen)
+    told = tuple(faults[:MOST_FAULTS])
+    found = partial(Drift, p=significance.p, rate=rate, faults=told, compared=seen)
     if faults:
-        return found("alarm", tuple(map(str, faults)), causes)
+        return found("alarm", _tell(faults), causes)
     if moved:
         return found("watch", _describe(significance, named), causes)
     if (why := _too_little(significance, rate)) is not None:
@@ -83,6 +85,12 @@ def _describe(significance: Significance, named: Sequence[Compared]) -> tuple[st
     ]
     first = f"the inputs changed ({_p(significance)})"
     return (first, *lines) if lines else (f"{first}, each column by little",)
+
+
+def _tell(faults: Sequence[Fault]) -> tuple[str, ...]:
+    rest = len(faults) - MOST_FAULTS
+    more = (f"and {rest} more faults of the data",) if rest > 0 else ()
+    return (*map(str, faults[:MOST_FAULTS]), *more)
 
 
 def _too_little(significance: Significance, rate: float) -> str | None:

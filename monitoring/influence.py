@@ -37,11 +37,12 @@ def measure_influence(bundle: Bundle, generator: np.random.Generator) -> dict[st
     before = model.answers(numeric, text)
     found = {}
     for name in schema.names:
-        order = generator.permutation(len(sample))
-        shuffled = numeric.copy(), text.copy()
-        matrix, columns = _place(name, schema)
-        shuffled[matrix][:, columns] = shuffled[matrix][order][:, columns]
-        changed = np.abs(model.answers(*shuffled) - before)
+        which, columns = _place(name, schema)
+        matrix = (numeric, text)[which]
+        kept = matrix[:, columns].copy()
+        matrix[:, columns] = kept[generator.permutation(len(sample))]
+        changed = np.abs(model.answers(numeric, text) - before)
+        matrix[:, columns] = kept
         found[name] = round(float(changed.mean()), 6)
     return dict(sorted(found.items(), key=lambda each: -each[1]))
 

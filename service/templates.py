@@ -36,8 +36,8 @@ def _visible(value: object) -> object:
     return visible(value) if type(value) is str else value  # not what is markup already
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LONG else text[: LONG - 1] + "…"
+def _short(text: str, most: int = LONG) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _share(value: float | None) -> str:

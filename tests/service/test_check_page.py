@@ -195,3 +195,17 @@ def test_no_name_can_turn_text_about_or_be_markup(client: TestClient, engine: En
 def test_an_unknown_check_has_no_page(client: TestClient, engine: Engine, name: str) -> None:
     add(engine)
     assert client.get(f"/reports/{name}").status_code == 404
+
+
+def test_pages_stay_small_whatever_was_found(client: TestClient, engine: Engine) -> None:
+    long = "x" * 1000
+    many = [f"{long} {i}" for i in range(3000)]
+    found = {
+        "inputs": {"state": "alarm", "reasons": many[:51], "causes": many},
+        "drift": {"influence": dict.fromkeys(many[:12], 0.1)},
+        "performance": FINDINGS["performance"],
+    }
+    for number in range(3):
+        add(engine, number, found, reason="; ".join(many[:51]))
+    assert len(client.get("/reports/c2").content) < 200_000
+    assert len(client.get("/reports").content) < 20_000
