@@ -5,15 +5,18 @@ inside of a script, in tables, in SVG labels with a small markup of their own. E
 these would be undone, or shown, by the next; look-alikes mean nothing to any of them.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
+from itertools import accumulate
 
 import pandas as pd
 
 from contracts.schema import FeatureSchema
 
-LENGTH = 60  # of a shown name or value, in characters
-MOST_VALUES = 30  # of one column; the rest is shown as one
+LENGTH = 40  # of a shown name or value, in characters
+MOST_VALUES = 20  # of one column; the rest is shown as one
 REST = "(other values)"
+_ONE_UNIT = 0xFFFF  # JSON writes a character beyond it as two
 _LOOK_ALIKES = str.maketrans(
     {"<": "‹", ">": "›", "&": "＆", '"': "”", "'": "’", "`": "‘", "\\": "＼", "{": "｛", "}": "｝"}
 )
@@ -25,7 +28,10 @@ def plain(text: str) -> str:
     Invisible characters become their number, like ‹202e›.
     """
     shown = "".join(_visible(one) for one in text[: LENGTH + 1].translate(_LOOK_ALIKES))
-    return shown if len(shown) <= LENGTH else shown[: LENGTH - 1] + "…"
+    sizes = list(accumulate(1 + (ord(one) > _ONE_UNIT) for one in shown))
+    if not sizes or sizes[-1] <= LENGTH:
+        return shown
+    return shown[: bisect_right(sizes, LENGTH - 1)] + "…"
 
 
 def plain_names(names: Iterable[str]) -> dict[str, str]:

@@ -44,9 +44,9 @@ pytestmark = [
     pytest.mark.skipif(find_chromium() is None, reason="needs Chromium"),
 ]
 PAYLOADS = payloads()
-COLUMNS = 12  # of one table: as many as a report has
+COLUMNS = 10  # of one table: as many as a report has
 LABELS = 3
-VALUES = 28  # of one column, fewer than a report shows
+VALUES = 19  # of one column, fewer than a report shows
 ROWS = 600
 PLACES = list(range(0, len(PAYLOADS), COLUMNS))
 BARE = "bare"  # a query that leaves the policy out

@@ -58,7 +58,7 @@ def test_check_writes_row_and_report(
     low, high = found["performance"]["excess_interval"]
     assert low < found["performance"]["excess"] < high
     drawn = found["drift"]
-    assert len(drawn["columns"]) == 13
+    assert len(drawn["columns"]) == 11
     assert set(drawn["columns"]) == {*drawn["influence"], "probability"}
     assert set(check.inputs.causes) <= set(drawn["influence"])
     assert drawn["versions"] == {world.bundle.version: 1.0}

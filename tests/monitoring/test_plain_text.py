@@ -37,6 +37,14 @@ def test_usual_text_stays_as_it_is(text: str) -> None:
     assert plain(text) == text
 
 
+def test_text_is_cut_by_what_it_takes_in_the_page() -> None:
+    assert plain("x" * 40) == "x" * 40
+    assert plain("x" * 41) == "x" * 39 + "…"
+    assert plain("😀" * 20) == "😀" * 20
+    assert plain("😀" * 21) == "😀" * 19 + "…"
+    assert plain("") == ""
+
+
 def test_what_is_invisible_becomes_visible() -> None:
     assert plain("a\u202eb\x00\n") == "a‹202e›b‹00›‹0a›"
 
