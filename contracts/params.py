@@ -227,12 +227,20 @@ class Probation(Section):
     max_t: float = 2.0
 
 
+class ReportsParams(Section):
+    """Which reports stay on disk: the newest, as long as they are not too old."""
+
+    keep: PositiveInt = 200
+    keep_days: PositiveInt = 90
+
+
 class Monitoring(Section):
     schedule: str
     window_days: PositiveInt
     performance_days: PositiveInt
     max_rows: PositiveInt
     drift: DriftParams = DriftParams()
+    reports: ReportsParams = ReportsParams()
     policy: Policy
     gate: Gate
     retrain: Retrain

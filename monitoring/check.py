@@ -20,6 +20,7 @@ from contracts.database import DatabaseUrlError, make_engine, write_transaction
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.params import Monitoring, ParamsError, Policy, load_params
 from contracts.registry import champion, family
+from contracts.schema import VERSION
 from contracts.settings import Settings
 from contracts.tables import checks, outcomes, predictions
 from monitoring.drift_state import Drift
@@ -27,6 +28,7 @@ from monitoring.history import checks_stood, read_history
 from monitoring.inputs import judge_inputs
 from monitoring.performance import Performance, measure
 from monitoring.policy import Decision, Evidence, decide
+from monitoring.report_files import name_report, prune_reports
 from monitoring.reports import ReportError, write_report
 from monitoring.windows import count_rows, read_rows, read_scores
 
@@ -90,15 +92,17 @@ def run_check(
     check_id, name, findings, inputs = str(uuid7()), None, {}, None
     if rows >= params.policy.min_rows:
         inputs = judge_inputs(bundle, frame, params.drift, np.random.default_rng(SEED))
-        name = f"check-{now:%Y%m%dT%H%M%S}-{check_id[-6:]}.html"
+        name = name_report(check_id, now)
         try:
-            findings = write_report(bundle, frame, reports / name)
+            findings = write_report(bundle, frame, inputs.causes, reports / name)
         except ReportError as error:  # performance is judged all the same
             name, findings = None, {"error": str(error)}
+        findings["versions"] = frame[VERSION].value_counts(normalize=True).to_dict()
     evidence = Evidence(now, rows, inputs=inputs, performance=performance, **history)
     decision = decide(evidence, params.policy)
     check = Check(check_id, decision, inputs, performance, name, evidence)
     _record(engine, check, evidence, bundle, start, findings)
+    prune_reports(reports, params.reports, now)
     return check
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
-from contracts.schema import EVENT_TIME, OUTCOME, FeatureSchema
+from contracts.schema import EVENT_TIME, OUTCOME, VERSION, FeatureSchema
 from contracts.tables import outcomes, predictions
 
 _TAIL_DIGITS = 4
@@ -35,11 +35,13 @@ def count_rows(connection: Connection, start: datetime, end: datetime) -> int:
 def read_rows(
     connection: Connection, schema: FeatureSchema, start: datetime, end: datetime, max_rows: int
 ) -> pd.DataFrame:
-    """At most about `max_rows` predictions of the window: features, EVENT_TIME, schema.answers."""
+    """At most about `max_rows` predictions: features, EVENT_TIME, VERSION, schema.answers."""
     share = max_rows / max(count_rows(connection, start, end), 1)
-    query = select(*FACTS, predictions.c.features).where(_within(start, end), _sampled(share))
+    columns = (*FACTS, predictions.c.features, predictions.c.model_version)
+    query = select(*columns).where(_within(start, end), _sampled(share))
     rows: list[Row[Any]] = list(connection.execute(query))
-    return pd.concat([_features(rows), _facts(rows, schema)], axis=1)
+    versions = pd.DataFrame({VERSION: [row.model_version for row in rows]}, dtype=object)
+    return pd.concat([_features(rows), versions, _facts(rows, schema)], axis=1)
 
 
 def read_scores(

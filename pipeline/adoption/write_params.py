@@ -80,6 +80,9 @@ monitoring:
     false_discovery_rate: 0.05  # share of columns that are named for nothing
     least_effect: 0.02       # smaller changes than this share of rows are not named
     blocks: null             # days | hours | rows; null = days, or rows without a timestamp
+  reports:                   # files of the reports directory; their checks stay
+    keep: 200
+    keep_days: 90
   policy:
     min_rows: 500            # fewer predictions in the window: not enough data
     min_outcomes: 500        # fewer outcomes: no retrain can learn or be judged
