@@ -1,4 +1,7 @@
-"""Engine and transactions. On SQLite: one ledger, WAL, and no checkpoint beside other writers."""
+"""Engine and transactions. On SQLite: one ledger, WAL, and no checkpoint beside other writers.
+
+What is deleted is overwritten with zeros there (secure_delete), in the file as in the log.
+"""
 
 import fcntl
 from collections.abc import Iterator
@@ -64,21 +67,46 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
-def checkpoint(engine: Engine) -> bool:
-    """Copy SQLite's write-ahead log into the database; only the ledger calls this.
+def checkpoint(engine: Engine, *, truncate: bool = False) -> bool:
+    """Copy SQLite's write-ahead log into the database; only for whoever has the service's place.
+
+    Args:
+        truncate: leave an empty log, so that nothing deleted stays in it.
 
     Returns:
-        False if another process was writing: try again later. True on PostgreSQL.
+        False if another process was writing, or with `truncate` reading: try again later. True
+        on PostgreSQL.
     """
     if engine.dialect.name != "sqlite":
         return True
+    mode = "TRUNCATE" if truncate else "PASSIVE"
     try:
         with _sqlite_lock(engine, fcntl.LOCK_EX | fcntl.LOCK_NB):
             with engine.connect() as connection:
-                connection.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
-        return True
+                cursor = connection.connection.cursor()
+                cursor.execute(f"PRAGMA wal_checkpoint({mode})")
+                answer = cursor.fetchone()
+        is_busy = answer is None or bool(answer[0])
+        return not (truncate and is_busy)
     except BlockingIOError:
         return False
+
+
+@contextmanager
+def hold_service_place(engine: Engine) -> Iterator[None]:
+    """On SQLite, keep the place of the only service; nothing else then checkpoints or spools.
+
+    On PostgreSQL there is no such place.
+
+    Raises:
+        BlockingIOError: a service, or somebody in its place, has it.
+    """
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    with Path(f"{engine.url.database}.service.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 @contextmanager
@@ -98,6 +126,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "synchronous=FULL",  # a 200 means: on disk
         "wal_autocheckpoint=0",
         "foreign_keys=ON",
+        "secure_delete=ON",  # an erased person's row is gone from the file's bytes too
     ):
         connection.execute(f"PRAGMA {pragma}")
 

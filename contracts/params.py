@@ -200,6 +200,13 @@ class Retrain(Section):
     deadline_minutes: PositiveInt
 
 
+class Retention(Section):
+    """How long predictions are kept, and how many; None = for ever, and all."""
+
+    days: PositiveInt | None = None
+    rows: PositiveInt | None = None
+
+
 class Monitoring(Section):
     schedule: str
     window_days: PositiveInt
@@ -209,6 +216,24 @@ class Monitoring(Section):
     policy: Policy
     gate: Gate
     retrain: Retrain
+    retention: Retention = Retention()
+
+    @property
+    def longest_days(self) -> int:
+        """How far back anything here looks at predictions."""
+        days = self.window_days, self.performance_days, self.policy.min_outcome_days
+        return max(*days, self.gate.min_days)
+
+    @model_validator(mode="after")
+    def _what_is_looked_at_is_kept(self) -> "Monitoring":
+        days = self.retention.days
+        if days is not None and days < self.longest_days:
+            raise ValueError(
+                f"retention.days {days} is less than {self.longest_days}, the longest of "
+                "window_days, performance_days, policy.min_outcome_days and gate.min_days: "
+                "checks would miss what they judge"
+            )
+        return self
 
 
 class Params(Section):

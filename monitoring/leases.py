@@ -46,6 +46,12 @@ def holds(connection: Connection, name: str, token: int) -> bool:
     return int(connection.execute(query).scalar_one()) == token
 
 
+def is_taken(connection: Connection, name: str, now: datetime) -> bool:
+    """Whether somebody holds the lease."""
+    until = connection.execute(select(leases.c.expires_at).where(leases.c.name == name)).scalar()
+    return until is not None and until > now
+
+
 def release(connection: Connection, name: str, token: int) -> None:
     """Let the next one in at once, whatever its clock says: a replay's may be in the past."""
     mine = (leases.c.name == name) & (leases.c.fencing_token == token)

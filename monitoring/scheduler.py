@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -20,9 +21,12 @@ from contracts.params import ParamsError, load_params
 from contracts.settings import Settings
 from monitoring.alerts import Alerts, AlertUrlError, News, news_of_check, news_of_retrain
 from monitoring.check import NoChampionError, last_facts, run_check
+from monitoring.retention import run_retention
 from monitoring.retrain import run_retrain
 
 MISFIRE_GRACE_SECONDS = 3600
+RETENTION_SCHEDULE = "30 3 * * *"  # UTC
+Job = Callable[[Engine, Settings, threading.Event, Alerts], None]
 log = logging.getLogger("monitoring")
 
 
@@ -57,31 +61,43 @@ def check_and_retrain(
         alerts.send(news_of_retrain(outcome.state, outcome.challenger, outcome.reason))
 
 
+def delete_old(engine: Engine, settings: Settings, stop: threading.Event, _alerts: Alerts) -> None:
+    """Delete what monitoring.retention no longer keeps; asked to stop, the next run goes on."""
+    params = load_params(settings.params_file).monitoring
+    kept = run_retention(engine, params, lambda: datetime.now(UTC), stop)
+    if kept is not None:
+        log.info("retention %s", kept)
+
+
 def run(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts) -> None:
     """Block until `stop` is set; a retrain under way is then given up and marked failed."""
     schedule = load_params(settings.params_file).monitoring.schedule
     scheduler = BackgroundScheduler(timezone=UTC)
-    scheduler.add_job(
-        _guarded,
-        CronTrigger.from_crontab(schedule, UTC),
-        args=[engine, settings, stop, alerts],
-        coalesce=True,
-        max_instances=1,
-        misfire_grace_time=MISFIRE_GRACE_SECONDS,
-    )
+    for job, when in ((check_and_retrain, schedule), (delete_old, RETENTION_SCHEDULE)):
+        scheduler.add_job(
+            _guarded,
+            CronTrigger.from_crontab(when, UTC),
+            args=[job, engine, settings, stop, alerts],
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=MISFIRE_GRACE_SECONDS,
+        )
     scheduler.start()
     log.info("checks run at %r (UTC)", schedule)
     stop.wait()
     scheduler.shutdown()
 
 
-def _guarded(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts) -> None:
+def _guarded(
+    job: Job, engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts
+) -> None:
     """The job's border: whatever fails is logged and told, and the next run comes."""
+    what = "check" if job is check_and_retrain else "retention"
     try:
-        check_and_retrain(engine, settings, stop, alerts)
+        job(engine, settings, stop, alerts)
     except Exception as error:  # the job's border: one failed run must not end the schedule
-        log.exception("the check failed; the next one runs on schedule")
-        alerts.send(News("failure", "a check failed", f"{type(error).__name__}; see the log"))
+        log.exception("the %s failed; the next one runs on schedule", what)
+        alerts.send(News("failure", f"a {what} failed", f"{type(error).__name__}; see the log"))
 
 
 def main() -> None:
