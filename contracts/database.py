@@ -85,11 +85,21 @@ def checkpoint(engine: Engine, *, truncate: bool = False) -> bool:
             with engine.connect() as connection:
                 cursor = connection.connection.cursor()
                 cursor.execute(f"PRAGMA wal_checkpoint({mode})")
-                answer = cursor.fetchone()
-        is_busy = answer is None or bool(answer[0])
+                ((is_busy, _pages, _copied),) = cursor.fetchall()  # all: the statement has to end
         return not (truncate and is_busy)
     except BlockingIOError:
         return False
+
+
+def rewrite(engine: Engine) -> None:
+    """Write a SQLite file anew, without what pages may have kept of earlier rows (VACUUM).
+
+    Only for whoever has the service's place. Needs as much disk again, and time.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    with _sqlite_lock(engine, fcntl.LOCK_EX), engine.connect() as connection:
+        connection.connection.cursor().execute("VACUUM")
 
 
 @contextmanager

@@ -40,6 +40,7 @@ class Data(Section):
     until: date
     timestamp: str | None = None
     id: str | None = None
+    entity: str | None = None  # the feature that names whom a row is about; monitoring/erase.py
     task: Task = "binary"
     target: str
     classes: list[ClassLabel] = []
@@ -251,6 +252,8 @@ class Params(Section):
         theirs = {self.data.target, self.data.time_column, self.data.id or self.data.target}
         if answers := theirs & self.features.keys():
             raise ValueError(f"target, timestamp and id cannot be features: {sorted(answers)}")
+        if self.data.entity is not None and self.data.entity not in self.features:
+            raise ValueError(f"data.entity: {self.data.entity!r} is no feature, so no row holds it")
         ours = [name for name in self.features if name.startswith(RESERVED)]
         if ours:
             raise ValueError(f"names that begin with {RESERVED!r} are kept for the product: {ours}")

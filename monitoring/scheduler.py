@@ -21,6 +21,7 @@ from contracts.params import ParamsError, load_params
 from contracts.settings import Settings
 from monitoring.alerts import Alerts, AlertUrlError, News, news_of_check, news_of_retrain
 from monitoring.check import NoChampionError, last_facts, run_check
+from monitoring.erasure import wanted_retrain
 from monitoring.retention import run_retention
 from monitoring.retrain import run_retrain
 
@@ -47,13 +48,17 @@ def check_and_retrain(
         return
     log.info("check %s: %s: %s", check.check_id, check.decision.action, check.decision.reason)
     alerts.send(news_of_check(before, check.facts))
+    with engine.connect() as connection:
+        reason = wanted_retrain(connection)
     if check.decision.action == "retrain":
+        reason = check.decision.reason
+    if reason is not None:
         outcome = run_retrain(
             engine,
             settings,
             params,
             lambda: datetime.now(UTC),
-            reason=check.decision.reason,
+            reason=reason,
             check_id=check.check_id,
             stop=stop,
         )
