@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 BUSY_SECONDS = 5.0
 # libpq's least; a server that does not even accept is as good as gone.
 CONNECT_SECONDS = 2
+TRUNCATE_MILLISECONDS = 20
 
 
 class DatabaseUrlError(ValueError):
@@ -79,16 +80,29 @@ def checkpoint(engine: Engine, *, truncate: bool = False) -> bool:
     """
     if engine.dialect.name != "sqlite":
         return True
-    mode = "TRUNCATE" if truncate else "PASSIVE"
     try:
         with _sqlite_lock(engine, fcntl.LOCK_EX | fcntl.LOCK_NB):
             with engine.connect() as connection:
                 cursor = connection.connection.cursor()
-                cursor.execute(f"PRAGMA wal_checkpoint({mode})")
-                ((is_busy, _pages, _copied),) = cursor.fetchall()  # all: the statement has to end
-        return not (truncate and is_busy)
+                return _empty_log(cursor) if truncate else _copy_log(cursor)
     except BlockingIOError:
         return False
+
+
+def _copy_log(cursor: Any) -> bool:
+    cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    return True
+
+
+def _empty_log(cursor: Any) -> bool:
+    """Waits for readers, but no answer has to wait long for this."""
+    ((usual,),) = cursor.execute("PRAGMA busy_timeout").fetchall()
+    cursor.execute(f"PRAGMA busy_timeout={TRUNCATE_MILLISECONDS}").fetchall()
+    try:
+        ((is_busy, _pages, _copied),) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={usual}").fetchall()
+    return not is_busy
 
 
 def rewrite(engine: Engine) -> None:

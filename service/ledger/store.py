@@ -1,6 +1,6 @@
 """Where a group becomes durable: in the database, or in the spool while that cannot be written.
 
-Only the ledger's thread calls keep, keep_outcomes and run.
+Only the ledger's thread calls keep, keep_outcomes, run and empty_log.
 """
 
 import logging
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -147,6 +148,12 @@ class Store:
         self._checkpoint_sometimes(1)
         return result
 
+    def empty_log(self) -> None:
+        """Nothing is asked just now: whatever was deleted shall not stay in SQLite's log."""
+        log = Path(f"{self._engine.url.database}-wal")
+        if self._engine.dialect.name == "sqlite" and log.exists() and log.stat().st_size:
+            self._checkpoint(truncate=True)
+
     def _commit(self, batch: Batch) -> tuple[LostKeys, int]:
         """Gives the answers of lost keys, and how many rows the database took."""
         with self._watchdog.limit(self._patience):
@@ -208,13 +215,13 @@ class Store:
             if self._checkpoint():
                 self._commits = self._rows = 0
 
-    def _checkpoint(self) -> bool:
+    def _checkpoint(self, *, truncate: bool = False) -> bool:
         """As contracts.database.checkpoint; a failure is told, but fails no answer.
 
         What it would have copied is on disk already, in the write-ahead log.
         """
         try:
-            return checkpoint(self._engine)
+            return checkpoint(self._engine, truncate=truncate)
         except (SQLAlchemyError, sqlite3.Error, OSError):
             log.exception("the write-ahead log could not be checkpointed")
             self._metrics.errors.labels("checkpoint").inc()
