@@ -84,7 +84,7 @@ def checkpoint(engine: Engine, *, truncate: bool = False) -> bool:
         with _sqlite_lock(engine, fcntl.LOCK_EX | fcntl.LOCK_NB):
             with engine.connect() as connection:
                 cursor = connection.connection.cursor()
-                return _empty_log(cursor) if truncate else _copy_log(cursor)
+                return _empty_log(engine, cursor) if truncate else _copy_log(cursor)
     except BlockingIOError:
         return False
 
@@ -94,7 +94,7 @@ def _copy_log(cursor: Any) -> bool:
     return True
 
 
-def _empty_log(cursor: Any) -> bool:
+def _empty_log(engine: Engine, cursor: Any) -> bool:
     """Waits for readers, but no answer has to wait long for this."""
     ((usual,),) = cursor.execute("PRAGMA busy_timeout").fetchall()
     cursor.execute(f"PRAGMA busy_timeout={TRUNCATE_MILLISECONDS}").fetchall()
@@ -102,7 +102,24 @@ def _empty_log(cursor: Any) -> bool:
         ((is_busy, _pages, _copied),) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     finally:
         cursor.execute(f"PRAGMA busy_timeout={usual}").fetchall()
+    if not is_busy:
+        _wish(engine).unlink(missing_ok=True)
     return not is_busy
+
+
+def wish_for_empty_log(engine: Engine) -> None:
+    """Ask the ledger of a running service to empty SQLite's log; it does so within a second."""
+    if engine.dialect.name == "sqlite":
+        _wish(engine).touch()
+
+
+def is_empty_log_wished(engine: Engine) -> bool:
+    """Whether somebody has asked, and the ledger has not come to it."""
+    return engine.dialect.name == "sqlite" and _wish(engine).exists()
+
+
+def _wish(engine: Engine) -> Path:
+    return Path(f"{engine.url.database}.empty-log")
 
 
 def rewrite(engine: Engine) -> None:

@@ -7,14 +7,20 @@ about LOCK_SECONDS, and the time after it belongs to the ledger.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from pathlib import Path
 
 from sqlalchemy import Connection, Engine, delete, select, tuple_
 
-from contracts.database import checkpoint, hold_service_place, write_transaction
+from contracts.database import (
+    checkpoint,
+    hold_service_place,
+    is_empty_log_wished,
+    wish_for_empty_log,
+    write_transaction,
+)
 from contracts.tables import idempotency_keys, outcomes, predictions, shadow_predictions
 
 # Half of what hurts: a commit on a slow disk takes its time on top.
@@ -23,7 +29,9 @@ REST_SECONDS = 0.05
 FIRST_ROWS = 200
 MOST_ROWS = 2000
 STATEMENT_ROWS = 500
-LOG_BYTES = 16_000_000
+# So that SQLite's log stays at some megabytes, which the ledger copies in some milliseconds.
+LOG_ROWS = 2000
+EMPTY_SECONDS = 10.0  # of a ledger that cannot, because somebody reads for long
 Sleep = Callable[[float], object]
 
 
@@ -57,7 +65,7 @@ def delete_paced(
     Yields:
         What each transaction deleted, after its commit.
     """
-    left, rows = iter(ids), FIRST_ROWS
+    left, rows, since = iter(ids), FIRST_ROWS, 0
     while batch := list(islice(left, rows)):
         with write_transaction(engine) as connection:
             started = time.monotonic()  # waiting for the lock hurts nobody else
@@ -66,7 +74,10 @@ def delete_paced(
             deleted = delete_rows(connection, batch)
         seconds = time.monotonic() - started
         yield deleted
-        _checkpoint_without_service(engine)
+        since += len(batch)
+        if since >= LOG_ROWS:
+            _empty_log(engine, sleep)
+            since = 0
         rows = next_size(rows, seconds)
         sleep(max(seconds, REST_SECONDS))
 
@@ -104,13 +115,14 @@ def next_size(rows: int, seconds: float) -> int:
     return max(1, min(wanted, 2 * rows, MOST_ROWS))
 
 
-def _checkpoint_without_service(engine: Engine) -> None:
-    """While a service runs, its ledger does this; without one the log would only grow."""
-    log = Path(f"{engine.url.database}-wal")
-    if engine.dialect.name != "sqlite" or not log.exists() or log.stat().st_size < LOG_BYTES:
+def _empty_log(engine: Engine, sleep: Sleep) -> None:
+    """Without a service this may do it; with one only the ledger may (docs/adr/0003)."""
+    if engine.dialect.name != "sqlite":
         return
-    try:
-        with hold_service_place(engine):
-            checkpoint(engine, truncate=True)
-    except BlockingIOError:
+    with suppress(BlockingIOError), hold_service_place(engine):
+        checkpoint(engine, truncate=True)
         return
+    wish_for_empty_log(engine)
+    end = time.monotonic() + EMPTY_SECONDS
+    while is_empty_log_wished(engine) and time.monotonic() < end:
+        sleep(REST_SECONDS)

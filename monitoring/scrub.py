@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from contracts.database import checkpoint, hold_service_place, rewrite
+from contracts.database import checkpoint, hold_service_place, rewrite, wish_for_empty_log
 from contracts.subject import Subject
 from monitoring.traces import found_in
 
@@ -53,12 +53,13 @@ def _scrub_alone(engine: Engine, subject: Subject) -> list[str]:
 
 
 def _wait_for_service(engine: Engine, subject: Subject, may_wait: Callable[[], bool]) -> list[str]:
-    """The ledger empties its log when nothing is asked of it for a moment."""
+    """Only the ledger may empty its log; a page's older copy has to wait for a stop."""
     while (left := files_with(engine, subject)) and may_wait():
+        wish_for_empty_log(engine)
         time.sleep(POLL_SECONDS)
     if not left:
         return []
     return [
         f"the rows are deleted, but {', '.join(left)} still has bytes of them while the service "
-        "runs; run this again when it has nothing to do, or is stopped"
+        "runs; stop it and run this again to write the file anew"
     ]

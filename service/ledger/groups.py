@@ -14,7 +14,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 # So long nothing was asked: the writer may tidy up, before it answers again.
-IDLE_SECONDS = 5.0
+IDLE_SECONDS = 1.0
 
 
 class QueueFullError(RuntimeError):
