@@ -26,16 +26,9 @@ from contracts.subject import Subject
 from contracts.traffic import current_traffic
 from monitoring import leases
 from monitoring.check import REFUSALS
-from monitoring.erasure import (
-    BEGAN,
-    Erasure,
-    Found,
-    SpoolError,
-    erase,
-    look_for,
-    retire_bundles,
-)
+from monitoring.erasure import BEGAN, Erasure, erase, retire_bundles
 from monitoring.retrain import LEASE as RETRAIN
+from monitoring.whereabouts import Found, SpoolError, look_for
 
 LENGTH = timedelta(hours=2)
 Clock = Callable[[], datetime]
@@ -132,8 +125,11 @@ def describe(found: Found, done: Erasure | None) -> Iterator[str]:
             yield f"versions ({name}): {', '.join(versions)}"
     for path in found.tracked:
         yield f"not ours to change, it holds them too: {path}"
+    if found.tracked:
+        yield "while training reads them from there, every retrain learns from them again"
     if found.versions:
-        yield ("a retrain without them is queued for the next check; or at once: "
+        queued = "would be queued" if done is None else "is queued"
+        yield (f"a retrain without them {queued} for the next check; or at once: "
                'python -m monitoring.retrain now --reason "erasure"')  # fmt: skip
     if done is not None:
         yield from done.remarks

@@ -30,9 +30,10 @@ from contracts.tables import (
 )
 from monitoring import leases
 from monitoring.erase import run_erasure
-from monitoring.erasure import Erasure, Found, SpoolError, look_for, wanted_retrain
+from monitoring.erasure import Erasure, wanted_retrain
 from monitoring.retrain import LEASE
 from monitoring.scrub import files_with
+from monitoring.whereabouts import Found, SpoolError, look_for
 from tests.bundles import make_bundle
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
