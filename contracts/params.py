@@ -40,6 +40,7 @@ class Data(Section):
     until: date
     timestamp: str | None = None
     id: str | None = None
+    entity: str | None = None  # the feature that names whom a row is about; monitoring/erase.py
     task: Task = "binary"
     target: str
     classes: list[ClassLabel] = []
@@ -234,6 +235,13 @@ class ReportsParams(Section):
     keep_days: PositiveInt = 90
 
 
+class Retention(Section):
+    """How long predictions are kept, and how many; None = for ever, and all."""
+
+    days: PositiveInt | None = None
+    rows: PositiveInt | None = None
+
+
 class Monitoring(Section):
     schedule: str
     window_days: PositiveInt
@@ -246,6 +254,26 @@ class Monitoring(Section):
     retrain: Retrain
     probation: Probation | None = None  # none: what was promoted stays
     recalibrate: Recalibrate | None = None  # none: only retrains follow the outcomes
+    retention: Retention = Retention()
+
+    @property
+    def longest_days(self) -> int:
+        """How far back anything here looks at predictions."""
+        days = self.window_days, self.performance_days, self.policy.min_outcome_days
+        followed = self.recalibrate.judged_days + self.recalibrate.days if self.recalibrate else 0
+        watched = self.probation.days if self.probation else 0
+        return max(*days, self.gate.min_days, followed, watched)
+
+    @model_validator(mode="after")
+    def _what_is_looked_at_is_kept(self) -> "Monitoring":
+        days = self.retention.days
+        if days is not None and days < self.longest_days:
+            raise ValueError(
+                f"retention.days {days} is less than {self.longest_days}, the longest of "
+                "what checks, retrains, probation and recalibration look back: "
+                "checks would miss what they judge"
+            )
+        return self
 
 
 class Params(Section):
@@ -263,6 +291,8 @@ class Params(Section):
         theirs = {self.data.target, self.data.time_column, self.data.id or self.data.target}
         if answers := theirs & self.features.keys():
             raise ValueError(f"target, timestamp and id cannot be features: {sorted(answers)}")
+        if self.data.entity is not None and self.data.entity not in self.features:
+            raise ValueError(f"data.entity: {self.data.entity!r} is no feature, so no row holds it")
         ours = [name for name in self.features if name.startswith(RESERVED)]
         if ours:
             raise ValueError(f"names that begin with {RESERVED!r} are kept for the product: {ours}")

@@ -30,3 +30,8 @@ def of_person(reason: str, now: datetime, *, over_budget: bool = False) -> Trigg
     """Somebody at a terminal wants one."""
     actor = f"{getpass.getuser()} at {platform.node()}"
     return Trigger(PERSON, str(uuid7()), now, reason, actor, over_budget=over_budget)
+
+
+def of_erasure(reason: str, now: datetime) -> Trigger:
+    """A model that knows somebody who was erased; as urgent as a person's wish."""
+    return Trigger(PERSON, str(uuid7()), now, reason, "erasure")

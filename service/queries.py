@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import Connection, Row, Table, exists, func, select
 
 from contracts.registry import champion, versions
 from contracts.tables import (
@@ -21,6 +21,7 @@ from service.ledger.outcomes import can_exist
 
 SHOWN_ROWS = 200
 SHOWN_PAST = 40  # checks in the pictures of one
+_RANDOM_FROM = 29  # the last eight digits of a UUID
 
 
 class UnknownPredictionError(LookupError):
@@ -62,12 +63,25 @@ def find_prediction(
     history = [_outcome(one) for one in _history(connection, prediction_id)]
     return {
         **row._asdict(),
-        "features": json.loads(row.features),
-        "prediction": json.loads(row.prediction),
-        "scores": json.loads(row.scores) if row.scores else None,
+        **_parsed(row),
         "outcome": history[-1]["outcome"] if history else None,
         "outcomes": history,
     }
+
+
+def sample_unlabelled(
+    connection: Connection, start: datetime, end: datetime, most: int
+) -> list[dict[str, Any]]:
+    """At most so many predictions of [start, end) in event time that have no outcome.
+
+    Drawn uniformly by the random digits at the end of a version 7 UUID, so the same rows twice.
+    """
+    times, name = predictions.c.event_time, predictions.c.prediction_id
+    known = exists().where(outcomes.c.prediction_id == name)
+    drawn = select(name).where(times >= start, times < end, ~known)
+    drawn = drawn.order_by(func.substr(name, _RANDOM_FROM)).limit(most)
+    rows = connection.execute(select(predictions).where(name.in_(drawn)).order_by(name))
+    return [{**row._asdict(), **_parsed(row)} for row in rows]
 
 
 def list_models(connection: Connection) -> dict[str, Any]:
@@ -147,6 +161,15 @@ def list_retrains(connection: Connection) -> list[dict[str, Any]]:
     """Retrains, newest first, with the gate's figures parsed."""
     rows = _newest(connection, retrains, "started_at")
     return [{**row._asdict(), "verdict": json.loads(row.verdict)} for row in rows]
+
+
+def _parsed(row: Row[Any]) -> dict[str, Any]:
+    """The columns of a prediction that hold JSON."""
+    return {
+        "features": json.loads(row.features),
+        "prediction": json.loads(row.prediction),
+        "scores": json.loads(row.scores) if row.scores else None,
+    }
 
 
 def _check(row: Row[Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from types import FrameType
 from contracts.database import make_engine
 from contracts.settings import Settings
 from monitoring.alerts import Alerts
-from monitoring.scheduler import check_and_retrain
+from monitoring.jobs import check_and_retrain
 
 
 def kill_at(function: str, moment: str) -> None:

@@ -18,7 +18,7 @@ from contracts.migrate import migrate
 from contracts.settings import Settings
 from contracts.tables import checks, decisions, retrains
 from monitoring.alerts import Alerts
-from monitoring.scheduler import check_and_retrain
+from monitoring.jobs import check_and_retrain
 from tests.monitoring.conftest import World
 
 

@@ -193,3 +193,15 @@ def test_a_start_that_cannot_work_says_so_in_one_line(
     assert done.returncode == 1
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_an_idle_ledger_leaves_an_empty_log(
+    settings: Settings, champion: str, engine: Engine
+) -> None:
+    """So that what somebody erased is not in it either."""
+    log = Path(f"{engine.url.database}-wal")
+    with TestClient(create_app(settings)) as client:
+        assert client.post("/predict", json=BODY).status_code == 200
+        wait_for(lambda: log.stat().st_size == 0)
+        assert client.post("/predict", json=BODY).status_code == 200
