@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from contracts.onnx_model import OnnxModel
 from contracts.schema import FeatureSchema
 
-FORMAT = 2
-READABLE = (1, 2)  # format 1 had exactly FILES_OF_FORMAT_1
+FORMAT = 3
+# Format 1 had exactly FILES_OF_FORMAT_1; up to format 2 the reference held the model's answers to
+# rows that it had learned from.
+READABLE = (1, 2, 3)
 MANIFEST = "manifest.json"
 ONNX = "model.onnx"  # absent where ONNX would answer differently: served from model.skops
 REQUIRED = frozenset(
@@ -67,6 +69,11 @@ class Bundle:
     @property
     def schema(self) -> FeatureSchema:
         return FeatureSchema.from_json(self.files["schema.json"])
+
+    @property
+    def answers_unseen(self) -> bool:
+        """Whether the reference's rows were answered by models that had not learned from them."""
+        return bool(self.manifest["format"] >= 3)
 
     @property
     def metrics(self) -> dict[str, Any]:

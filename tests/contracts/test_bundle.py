@@ -144,6 +144,15 @@ def test_bundle_of_the_first_format_is_still_read(tmp_path: Path) -> None:
     assert set(load_bundle(tmp_path).files) == FILES_OF_FORMAT_1
 
 
+def test_only_the_newest_format_promises_answers_to_unseen_rows(saved: Path) -> None:
+    assert load_bundle(saved).answers_unseen
+    manifest = json.loads((saved / "manifest.json").read_text())
+    (saved / "manifest.json").write_text(json.dumps({**manifest, "format": 2}))
+
+    assert load_bundle(saved).files == CONTENT
+    assert not load_bundle(saved).answers_unseen
+
+
 def test_missing_directory_is_named(saved: Path) -> None:
     shutil.rmtree(saved)
 

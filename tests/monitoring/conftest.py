@@ -21,7 +21,7 @@ from contracts.schema import FeatureSchema
 from contracts.tables import outcomes, predictions
 from pipeline.model_file import dump_model
 from pipeline.onnx_export import to_onnx
-from pipeline.package import sample_reference
+from pipeline.reference import sample_reference
 from pipeline.search import Chosen
 from pipeline.train import fit
 from tests.pipeline.conftest import january, params, schema, year
@@ -80,9 +80,10 @@ def trained(
     params: Params,
 ) -> Path:
     """A bundle that has learned from January."""
-    model = fit(Chosen("logistic_regression", {"C": 0.1}, -0.5, "sigmoid"), january, schema, params)
+    recipe = Chosen("logistic_regression", {"C": 0.1}, -0.5, "sigmoid")
+    model = fit(recipe, january, schema, params)
     onnx = to_onnx(model, schema)
-    reference = sample_reference(january, model, schema, params)
+    reference = sample_reference(january, schema, recipe, params)
     stream = io.BytesIO()
     reference.to_parquet(stream)
     files = {
