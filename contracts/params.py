@@ -190,6 +190,18 @@ class DriftParams(Section):
     blocks: Blocks | None = None
 
 
+class EstimateParams(Section):
+    """How performance is estimated before outcomes arrive.
+
+    `mature_days`: how long outcomes take; those of younger rows are left out, as they may not be
+    like the rest.
+    """
+
+    mature_days: Annotated[int, Field(ge=0)] = 1
+    offset_days: PositiveInt = 7
+    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
+
+
 class Gate(Section):
     min_days: Annotated[int, Field(ge=2)]
     min_rows: PositiveInt
@@ -206,6 +218,7 @@ class Monitoring(Section):
     performance_days: PositiveInt
     max_rows: PositiveInt
     drift: DriftParams = DriftParams()
+    estimate: EstimateParams = EstimateParams()
     policy: Policy
     gate: Gate
     retrain: Retrain

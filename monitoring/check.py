@@ -6,7 +6,7 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
@@ -24,7 +24,9 @@ from contracts.registry import champion
 from contracts.settings import Settings
 from contracts.tables import checks, outcomes, predictions, retrains
 from monitoring.drift_state import Drift
+from monitoring.estimate import Estimated
 from monitoring.inputs import judge_inputs
+from monitoring.outlook import look_ahead, say, settle
 from monitoring.performance import Performance, measure
 from monitoring.policy import Decision, Evidence, decide
 from monitoring.reports import ReportError, write_report
@@ -57,6 +59,7 @@ class Check:
     check_id: str
     decision: Decision
     inputs: Drift | None
+    estimated: Estimated
     performance: Performance
     report: str | None
 
@@ -72,6 +75,8 @@ def run_check(
 ) -> Check:
     """Check the window that ends now and record it; starts nothing.
 
+    Estimates of earlier checks whose outcomes have come get what was realised beside them.
+
     Raises:
         NoChampionError: nothing was ever promoted.
         BundleError: the champion's bundle is damaged.
@@ -86,6 +91,8 @@ def run_check(
         frame = read_rows(connection, bundle.schema, start, now, params.max_rows)
         performance = _performance(connection, bundle, params, now)
         history = _history(connection, bundle, now)
+        estimated = look_ahead(connection, bundle, frame, params, now)
+    settle(engine, bundles, params, now)
     check_id, name, findings, inputs = str(uuid7()), None, {}, None
     if rows >= params.policy.min_rows:
         inputs = judge_inputs(bundle, frame, params.drift, np.random.default_rng(SEED))
@@ -95,7 +102,9 @@ def run_check(
         except ReportError as error:  # performance is judged all the same
             name, findings = None, {"error": str(error)}
     evidence = Evidence(now, rows, inputs=inputs, performance=performance, **history)
-    check = Check(check_id, decide(evidence, params.policy), inputs, performance, name)
+    decision = decide(evidence, params.policy)
+    decision = replace(decision, reason=f"{decision.reason}; {say(estimated)}")
+    check = Check(check_id, decision, inputs, estimated, performance, name)
     _record(engine, check, evidence, bundle, start, findings)
     return check
 
@@ -159,7 +168,8 @@ def _record(
 ) -> None:
     inputs = evidence.inputs
     detail = {"alarm": check.decision.alarm, "inputs": inputs and asdict(inputs),
-              "drift": findings, "performance": asdict(check.performance)}  # fmt: skip
+              "drift": findings, "performance": asdict(check.performance),
+              "estimated": asdict(check.estimated), "realised": None}  # fmt: skip
     with write_transaction(engine) as connection:
         connection.execute(
             insert(checks).values(

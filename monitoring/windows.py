@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
-from contracts.schema import EVENT_TIME, OUTCOME, FeatureSchema
+from contracts.schema import EVENT_TIME, OUTCOME, VERSION, FeatureSchema
 from contracts.tables import outcomes, predictions
 
 _TAIL_DIGITS = 4
@@ -34,11 +34,13 @@ def count_rows(connection: Connection, start: datetime, end: datetime) -> int:
 def read_rows(
     connection: Connection, schema: FeatureSchema, start: datetime, end: datetime, max_rows: int
 ) -> pd.DataFrame:
-    """At most about `max_rows` predictions of the window: features, EVENT_TIME, schema.answers."""
+    """At most about `max_rows` predictions: features, EVENT_TIME, VERSION, schema.answers."""
     share = max_rows / max(count_rows(connection, start, end), 1)
-    query = select(*FACTS, predictions.c.features).where(_within(start, end), _sampled(share))
+    columns = (*FACTS, predictions.c.features, predictions.c.model_version)
+    query = select(*columns).where(_within(start, end), _sampled(share))
     rows: list[Row[Any]] = list(connection.execute(query))
-    return pd.concat([_features(rows), _facts(rows, schema)], axis=1)
+    versions = pd.DataFrame({VERSION: [row.model_version for row in rows]}, dtype=object)
+    return pd.concat([_features(rows), versions, _facts(rows, schema)], axis=1)
 
 
 def read_scores(
@@ -48,14 +50,17 @@ def read_scores(
     end: datetime,
     version: str,
     max_rows: int,
+    *,
+    with_features: bool = False,
 ) -> pd.DataFrame:
     """Predictions of one version that have an outcome: EVENT_TIME, schema.answers, OUTCOME.
 
-    No features are read, so that months are cheap.
+    Features are read only if they are asked for, so that months are cheap.
     """
     newest = _newest_outcome()
+    asked = [*FACTS, predictions.c.features] if with_features else FACTS
     query = (
-        select(*FACTS, outcomes.c.outcome)
+        select(*asked, outcomes.c.outcome)
         .join(newest, newest.c.prediction_id == predictions.c.prediction_id)
         .join(outcomes, outcomes.c.outcome_id == newest.c.outcome_id)
         .where(_within(start, end), predictions.c.model_version == version)
@@ -64,7 +69,8 @@ def read_scores(
     rows: list[Row[Any]] = list(
         connection.execute(query.where(_sampled(max_rows / max(number, 1))))
     )
-    return pd.concat([_facts(rows, schema), _outcomes(rows)], axis=1)
+    features = [_features(rows)] if with_features else []
+    return pd.concat([*features, _facts(rows, schema), _outcomes(rows)], axis=1)
 
 
 def read_labelled(connection: Connection, until: datetime) -> pd.DataFrame:
