@@ -22,8 +22,6 @@ from contracts.onnx_model import OnnxModel
 from contracts.schema import FeatureSchema
 
 FORMAT = 3
-# Format 1 had exactly FILES_OF_FORMAT_1; up to format 2 the reference held the model's answers to
-# rows that it had learned from.
 READABLE = (1, 2, 3)
 MANIFEST = "manifest.json"
 ONNX = "model.onnx"  # absent where ONNX would answer differently: served from model.skops
@@ -32,12 +30,16 @@ REQUIRED = frozenset(
         "schema.json",
         "model.skops",
         "reference.parquet",
+        "unseen.parquet",
         "metrics.json",
         "model_card.md",
         "model_card.html",
     }
 )
-FILES_OF_FORMAT_1 = (REQUIRED | {ONNX}) - {"model_card.html"}
+# Up to format 2 the reference held the model's answers to rows that it had learned from.
+FILES_OF_FORMAT_2 = REQUIRED - {"unseen.parquet"}
+FILES_OF_FORMAT_1 = (FILES_OF_FORMAT_2 | {ONNX}) - {"model_card.html"}
+_FILES = {1: FILES_OF_FORMAT_1, 2: FILES_OF_FORMAT_2, 3: REQUIRED}
 # A large forest is mostly repetition; the other files are compressed by their own formats.
 COMPRESSED = ".gz"
 COMPRESS_FROM_BYTES = 1_000_000
@@ -206,7 +208,7 @@ def _parse_manifest(content: bytes, directory: Path) -> dict[str, Any]:
     if found not in READABLE:
         raise BundleError(f"{directory} has bundle format {found}, this code reads {READABLE}")
     plain = {name.removesuffix(COMPRESSED) for name in names}
-    expected = FILES_OF_FORMAT_1 if found == 1 else REQUIRED
+    expected = _FILES[found]
     if plain != expected and plain != expected | {ONNX}:
         raise BundleError(f"{directory} lists {sorted(names)}, not {sorted(expected)}")
     return manifest

@@ -29,7 +29,7 @@ def learn(schema: FeatureSchema, reference: pd.DataFrame) -> Believe:
     """Learn what is to be expected.
 
     Args:
-        reference: features, schema.answers and the target.
+        reference: schema.answers and the target; of a regression features too.
 
     Returns:
         From rows (features, schema.answers) to chances, (n, outputs); of a regression to expected

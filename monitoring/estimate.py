@@ -19,9 +19,9 @@ from contracts.params import EstimateParams
 from contracts.schema import EVENT_TIME, OUTCOME, FeatureSchema
 from monitoring.beliefs import cross_learn, learn
 from monitoring.figures import certain, figures
-from monitoring.past_windows import MIN_ROWS, Rows, join, misses, move
+from monitoring.past_windows import MIN_ROWS, Rows, expect, join, misses, move
 
-MIN_BLOCKS = 3  # fewer windows of the past give no interval
+MIN_BLOCKS = 6  # fewer windows of the past give no interval
 _DAY_SECONDS = 86_400
 
 
@@ -71,10 +71,11 @@ def estimate(
     """Estimate the figures of a window.
 
     Args:
-        reference: features, schema.answers (out of sample), the target and schema.timestamp.
-        live: the champion's rows with an outcome, since training and in the window too: features,
+        reference: schema.answers (out of sample), the target and schema.timestamp; here and below
+            features too for a regression.
+        live: the champion's rows with an outcome, since training and in the window too:
             schema.answers, EVENT_TIME, OUTCOME.
-        window: the champion's rows: features, schema.answers, EVENT_TIME.
+        window: the champion's rows: schema.answers, EVENT_TIME.
         until: end of the window, aware.
         length: days of the window.
         independent_rows: whether days do not matter.
@@ -94,15 +95,17 @@ def estimate(
                   mature[OUTCOME])  # fmt: skip
     asked = _rows(schema, window, days_before(window[EVENT_TIME], until), believe(window))
     past = join(known, later)
-    estimated = figures(target.task, asked.answers, move(target.task, asked, past, params))
+    moved = move(target.task, past, past, params)
+    ahead = move(target.task, asked, past, params, moved)
+    estimated = expect(target.task, asked.answers, ahead)
     usual = figures(target.task, known.answers, known.truths)
-    off = misses(target.task, past, length, len(window), params, independent_rows=independent_rows)
+    off = misses(target.task, past, moved, length, len(window), independent_rows=independent_rows)
     found = {
         name: _figure(value, usual.get(name), off.get(name, []), params.coverage)
         for name, value in estimated.items()
     }
     blind = [name for name, figure in found.items() if figure.low is None]
-    reasons = [_blind(blind, length)] if blind else []
+    reasons = [_blind(blind)] if blind else []
     return Estimated(len(window), found, seen, (*reasons, _unseen(seen)))
 
 
@@ -135,10 +138,10 @@ def _figure(value: float, usual: float | None, off: list[float], coverage: float
     return Figure(value, value - half, value + half, usual)
 
 
-def _blind(names: list[str], length: int) -> str:
+def _blind(names: list[str]) -> str:
     return (
-        f"how far off the estimate of {', '.join(names)} is cannot be known: the past has fewer "
-        f"than {MIN_BLOCKS} windows of {length} days"
+        f"how far off the estimate of {', '.join(names)} is cannot be known: fewer than "
+        f"{MIN_BLOCKS} windows of the past have outcomes"
     )
 
 

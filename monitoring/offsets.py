@@ -16,7 +16,7 @@ Days = NDArray[np.int64]
 BELIEF_DAYS = 2.0  # so many days without a change stand against those that were seen
 BELIEF_ROWS = 10.0  # and so many rows
 _STEPS = 20
-_ENOUGH = 1e-6
+_ENOUGH = 1e-4
 
 
 def follow(
@@ -33,12 +33,15 @@ def follow(
         offset_days: so many of the newest days count.
     """
     found = beliefs.copy()
+    order = np.argsort(seen_days, kind="stable")
+    different, firsts = np.unique(seen_days[order], return_index=True)
     for day in np.unique(days):
-        old = np.unique(seen_days[seen_days < day - mature_days])[-offset_days:]
-        known = np.isin(seen_days, old)
-        if known.any():
-            rows = days == day
-            shift = fit_offset(task, seen[known], truths[known], len(old))
+        end = int(np.searchsorted(different, day - mature_days))  # of the days before
+        start = max(0, end - offset_days)
+        if start < end:
+            last = firsts[end] if end < len(firsts) else len(order)
+            known, rows = order[firsts[start] : last], days == day
+            shift = fit_offset(task, seen[known], truths[known], end - start)
             found[rows] = apply_offset(task, beliefs[rows], shift)
     return found
 

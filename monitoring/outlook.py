@@ -36,14 +36,17 @@ def look_ahead(
         why = "the bundle holds no answers to rows that its recipe had not seen; train again"
         return Estimated(len(own), {}, None, (why,))
     schema = bundle.schema
+    # What a number's error depends on is learned from features, chances from answers alone.
+    numbers = schema.target.task == "regression"
+    file = "reference.parquet" if numbers else "unseen.parquet"
     live = read_scores(
         connection, schema, now - timedelta(days=params.performance_days + params.window_days),
-        now, bundle.version, 10 * params.max_rows,
-        with_features=schema.target.task == "regression",
+        now, bundle.version, 2 * params.max_rows,
+        with_features=numbers,
     )  # fmt: skip
     rows = params.drift.blocks == "rows" or schema.timestamp == EVENT_TIME
     return estimate(
-        schema, pd.read_parquet(io.BytesIO(bundle.files["reference.parquet"])), live,
+        schema, pd.read_parquet(io.BytesIO(bundle.files[file])), live,
         own.reindex(columns=[*schema.names, *schema.answers, EVENT_TIME]), now,
         params.window_days, params.estimate, independent_rows=rows,
     )  # fmt: skip
@@ -125,9 +128,6 @@ def _schema(directory: Path) -> FeatureSchema | None:
 
 
 def _write(engine: Engine, check_id: str, findings: Mapping[str, Any]) -> None:
+    one = update(checks).where(checks.c.check_id == check_id)
     with write_transaction(engine) as connection:
-        connection.execute(
-            update(checks)
-            .where(checks.c.check_id == check_id)
-            .values(findings=json.dumps(findings))
-        )
+        connection.execute(one.values(findings=json.dumps(findings)))

@@ -15,6 +15,7 @@ Days = NDArray[np.int64]
 Places = NDArray[np.intp]
 
 MIN_ROWS = 100  # fewer rows say nothing
+BLOCKS = 10  # if the past has fewer windows, shorter ones stand in: they are off by more
 GAP_DAYS = 7  # without any row: what follows is another stretch of time
 CHUNKS = 12  # of rows that do not depend on each other
 
@@ -36,40 +37,74 @@ class Rows:
     truths: Matrix
 
 
+@dataclass(frozen=True)
+class Moved:
+    """Beliefs that follow outcomes, (n, outputs) each: of many days, and then of the newest."""
+
+    lasting: Matrix
+    recent: Matrix
+
+    def take(self, rows: Places) -> "Moved":
+        return Moved(self.lasting[rows], self.recent[rows])
+
+
 def join(first: Rows, second: Rows) -> Rows:
     """All rows of both."""
     names = ("days", "answers", "beliefs", "truths")
     return Rows(*(np.concatenate([getattr(first, n), getattr(second, n)]) for n in names))
 
 
-def move(task: Task, rows: Rows, past: Rows, params: EstimateParams) -> Matrix:
-    """Beliefs of `rows` after the outcomes that were mature before each of their days."""
-    return follow(task, rows.beliefs, rows.days, past.beliefs, past.truths, past.days,
-                  mature_days=params.mature_days, offset_days=params.offset_days)  # fmt: skip
+def move(
+    task: Task, rows: Rows, past: Rows, params: EstimateParams, seen: Moved | None = None
+) -> Moved:
+    """Beliefs of `rows` after the outcomes that were mature before each of their days.
+
+    What lasts is followed first, over many days, then what is left of the newest few.
+
+    Args:
+        seen: the same of `past`; None = the rows are the past.
+    """
+    lasting = follow(task, rows.beliefs, rows.days, past.beliefs, past.truths, past.days,
+                     mature_days=params.mature_days, offset_days=params.lasting_days)  # fmt: skip
+    before = lasting if seen is None else seen.lasting
+    recent = follow(task, lasting, rows.days, before, past.truths, past.days,
+                    mature_days=params.mature_days, offset_days=params.recent_days)  # fmt: skip
+    return Moved(lasting, recent)
+
+
+def expect(task: Task, answers: Matrix, moved: Moved) -> dict[str, float]:
+    """Figures to be expected, as figures.figures.
+
+    The ROC AUC takes no notice of a shift that all rows share; shifts that differ from day to day
+    would only blur it.
+    """
+    found = figures(task, answers, moved.recent)
+    if "roc_auc" in found:
+        found["roc_auc"] = figures(task, answers, moved.lasting)["roc_auc"]
+    return found
 
 
 def misses(
     task: Task,
     past: Rows,
+    moved: Moved,
     length: int,
     size: int,
-    params: EstimateParams,
     *,
     independent_rows: bool = False,
 ) -> dict[str, list[float]]:
     """Realised minus estimated figures of every window of the past.
 
     Args:
-        past: reference and outcomes so far.
+        past: reference and outcomes so far, and what was expected of them.
         length: days of a window.
         size: rows of the window that is estimated; fewer rows are noisier.
     """
-    beliefs = past.beliefs if independent_rows else move(task, past, past, params)
     blocks = _chunks(past.days, size) if independent_rows else _blocks(past.days, length, size)
     found: dict[str, list[float]] = {}
     for rows, scale in blocks:
         realised = figures(task, past.answers[rows], past.truths[rows])
-        expected = figures(task, past.answers[rows], beliefs[rows])
+        expected = expect(task, past.answers[rows], moved.take(rows))
         for name in realised.keys() & expected.keys():
             found.setdefault(name, []).append(scale * (realised[name] - expected[name]))
     return found
@@ -78,6 +113,7 @@ def misses(
 def _blocks(days: Days, length: int, size: int) -> Iterator[tuple[Places, float]]:
     """Neighbouring days before the window that is estimated, thinned to its rows."""
     earlier = np.unique(days[days < -length])
+    length = min(length, max(1, len(earlier) // BLOCKS))
     for run in np.split(earlier, np.flatnonzero(np.diff(earlier) > GAP_DAYS) + 1):
         if not len(run):
             return

@@ -33,8 +33,8 @@ from pipeline.onnx_export import ParityError, prove_parity, to_onnx
 from pipeline.train import read_choice
 
 INPUTS = [
-    "prepared", "schema", "model", "chosen", "search", "holdout", "reference", "metrics",
-    "segments", "importance", "findings", "champion",
+    "prepared", "schema", "model", "chosen", "search", "holdout", "reference", "unseen",
+    "metrics", "segments", "importance", "findings", "champion",
 ]  # fmt: skip
 LIBRARIES = [
     "numpy",
@@ -139,6 +139,7 @@ def _assemble(
         "schema.json": schema.to_json().encode(),
         "model.skops": paths.model.read_bytes(),
         "reference.parquet": paths.reference.read_bytes(),
+        "unseen.parquet": paths.unseen.read_bytes(),
         "metrics.json": paths.metrics.read_bytes(),
         "model_card.md": write_model_card(facts).encode(),
         "model_card.html": write_html_card(facts).encode(),

@@ -83,6 +83,7 @@ def make_task_bundle(directory: Path, task: Task, *, extra: int = 0, onnx: bool 
         "schema.json": schema.to_json().encode(),
         "model.skops": skops.io.dumps(model),
         "reference.parquet": reference.getvalue(),
+        "unseen.parquet": b"",
         "metrics.json": json.dumps({"log_loss": 0.5, "nested": {"rows": ROWS}}).encode(),
         "model_card.md": b"# A model for tests\n",
         "model_card.html": b"<h1>A model for tests</h1>\n",

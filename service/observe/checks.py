@@ -1,4 +1,4 @@
-"""Gauges of monitoring's checks: that it runs, whether it alarms, how good answers are likely to be.
+"""Gauges of monitoring's checks: that it runs, whether it alarms, how good answers may be.
 
 A scheduler that has stopped is noticed by whoever reads them.
 """

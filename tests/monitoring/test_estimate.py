@@ -137,7 +137,7 @@ def test_outcomes_of_the_last_day_do_not_count_yet() -> None:
 
 def test_a_short_past_gives_no_interval_and_says_so() -> None:
     schema = make_schema("binary")
-    found = look(schema, make_rows(schema, -7, 0, 1), days=15)
+    found = look(schema, make_rows(schema, -7, 0, 1), days=5)
 
     assert found.figures["loss"].low is None
     assert "how far off the estimate of loss, brier, roc_auc is cannot be known" in found.reasons[0]

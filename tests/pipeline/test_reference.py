@@ -7,7 +7,7 @@ import pytest
 from contracts.params import Params
 from contracts.schema import GROUP, FeatureSchema
 from pipeline.frames import DatasetError
-from pipeline.reference import sample_reference
+from pipeline.reference import answer_unseen
 from pipeline.search import Chosen
 from pipeline.splits import reference_folds
 from tests.pipeline.holdouts import make_holdout, make_params, make_schema, with_groups
@@ -21,7 +21,7 @@ def test_a_day_is_answered_by_models_that_did_not_learn_from_it(
     day = january.event_time.dt.day == 10
     flipped = january.assign(late=january.late.where(~day, 1 - january.late))
     honest, other = (
-        sample_reference(frame, schema, RECIPE, params) for frame in (january, flipped)
+        answer_unseen(frame, schema, RECIPE, params)[0] for frame in (january, flipped)
     )
 
     tenth = honest.event_time.dt.day == 10
@@ -38,7 +38,7 @@ def test_the_sample_is_rows_as_they_were_with_an_answer_each(
     small = params.model_copy(
         update={"package": params.package.model_copy(update={"reference_rows": 1000})}
     )
-    found = sample_reference(january, schema, RECIPE, small)
+    found, unseen = answer_unseen(january, schema, RECIPE, small)
 
     assert len(found) == 1000
     assert found.event_time.is_monotonic_increasing
@@ -46,6 +46,10 @@ def test_the_sample_is_rows_as_they_were_with_an_answer_each(
     np.testing.assert_allclose(found[schema.answers].sum(axis=1), 1, rtol=1e-5)
     kept = january.merge(found, on=list(january.columns), how="inner")
     assert len(kept) >= 1000
+    assert list(unseen) == ["event_time", "late", *schema.answers]
+    pd.testing.assert_frame_equal(unseen[["event_time", "late"]], january[["event_time", "late"]])
+    both = unseen.merge(found, on=list(unseen), how="inner")
+    assert len(both) >= 1000
 
 
 def test_folds_by_time_cut_between_days_and_judge_every_row_once(
