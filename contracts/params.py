@@ -195,6 +195,20 @@ class DriftParams(Section):
     blocks: Blocks | None = None
 
 
+class EstimateParams(Section):
+    """How performance is estimated before outcomes arrive.
+
+    `mature_days`: how long outcomes take; those of younger rows are left out, as they may not be
+    like the rest. The others are followed over the newest `lasting_days` that have any, and what is
+    left over `recent_days`.
+    """
+
+    mature_days: Annotated[int, Field(ge=0)] = 1
+    lasting_days: PositiveInt = 14
+    recent_days: PositiveInt = 3
+    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.95
+
+
 class Gate(Section):
     min_days: Annotated[int, Field(ge=2)]
     min_rows: PositiveInt
@@ -249,6 +263,7 @@ class Monitoring(Section):
     max_rows: PositiveInt
     drift: DriftParams = DriftParams()
     reports: ReportsParams = ReportsParams()
+    estimate: EstimateParams = EstimateParams()
     policy: Policy
     gate: Gate
     retrain: Retrain

@@ -76,10 +76,12 @@ def versions(connection: Connection) -> list[Row[Any]]:
     return list(connection.execute(newest_first))
 
 
-def family(connection: Connection, base: str) -> list[str]:
-    """A trained version and those that recalibrate it: one model, which differs by offsets."""
-    found = connection.execute(select(model_versions.c.version, model_versions.c.made))
-    return [v for v, made in found if v == base or json.loads(made).get(RECALIBRATES) == base]
+def family(connection: Connection, version: str) -> list[str]:
+    """A version and all that are the same model with other offsets, the trained one included."""
+    rows = connection.execute(select(model_versions.c.version, model_versions.c.made))
+    bases = {v: json.loads(made).get(RECALIBRATES, v) for v, made in rows}
+    base = bases.get(version, version)
+    return [version, *(v for v, its in bases.items() if its == base and v != version)]
 
 
 def promote(

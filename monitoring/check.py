@@ -6,7 +6,7 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine, func, insert, select
 from uuid_utils import uuid7
 
-from contracts.bundle import RECALIBRATES, Bundle, BundleError, load_bundle
+from contracts.bundle import Bundle, BundleError, load_bundle
 from contracts.database import DatabaseUrlError, make_engine, write_transaction
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.params import Monitoring, ParamsError, Policy, load_params
@@ -24,8 +24,10 @@ from contracts.schema import VERSION
 from contracts.settings import Settings
 from contracts.tables import checks, outcomes, predictions
 from monitoring.drift_state import Drift
+from monitoring.estimate import Estimated
 from monitoring.history import checks_stood, read_history
 from monitoring.inputs import judge_inputs
+from monitoring.outlook import look_ahead, say, settle
 from monitoring.performance import Performance, measure
 from monitoring.policy import Decision, Evidence, decide
 from monitoring.report_files import name_report, prune_reports
@@ -59,6 +61,7 @@ class Check:
     check_id: str
     decision: Decision
     inputs: Drift | None
+    estimated: Estimated
     performance: Performance
     report: str | None
     evidence: Evidence
@@ -75,6 +78,8 @@ def run_check(
 ) -> Check:
     """Check the window that ends now and record it; starts nothing.
 
+    Estimates of earlier checks whose outcomes have come get what was realised beside them.
+
     Raises:
         NoChampionError: nothing was ever promoted.
         BundleError: the champion's bundle is damaged.
@@ -89,6 +94,8 @@ def run_check(
         frame = read_rows(connection, bundle.schema, start, now, params.max_rows)
         performance = _performance(connection, bundle, params, now)
         history = _history(connection, bundle, params.policy, now)
+        estimated = look_ahead(connection, bundle, frame, params, now)
+    settle(engine, bundles, params, now)
     check_id, name, findings, inputs = str(uuid7()), None, {}, None
     if rows >= params.policy.min_rows:
         inputs = judge_inputs(bundle, frame, params.drift, np.random.default_rng(SEED))
@@ -100,7 +107,8 @@ def run_check(
         findings["versions"] = frame[VERSION].value_counts(normalize=True).to_dict()
     evidence = Evidence(now, rows, inputs=inputs, performance=performance, **history)
     decision = decide(evidence, params.policy)
-    check = Check(check_id, decision, inputs, performance, name, evidence)
+    decision = replace(decision, reason=f"{decision.reason}; {say(estimated)}")
+    check = Check(check_id, decision, inputs, estimated, performance, name, evidence)
     _record(engine, check, evidence, bundle, start, findings)
     prune_reports(reports, params.reports, now)
     return check
@@ -111,14 +119,9 @@ def _performance(
 ) -> Performance:
     start = now - timedelta(days=params.performance_days)
     limit = 10 * params.max_rows
-    versions = _family(connection, bundle)
+    versions = family(connection, bundle.version)
     scores = read_scores(connection, bundle.schema, start, now, versions, limit)
     return measure(scores, bundle.schema, bundle.metrics.get("mae"))
-
-
-def _family(connection: Connection, bundle: Bundle) -> list[str]:
-    """A recalibration makes another version, but not another model."""
-    return family(connection, bundle.manifest.get(RECALIBRATES, bundle.version))
 
 
 def _history(
@@ -142,7 +145,7 @@ def _history(
         "fruitless": earlier.fruitless,
         "learned_until": learned_until,
         "stood": checks_stood(
-            connection, _family(connection, bundle), now, policy.debounce_checks - 1
+            connection, family(connection, bundle.version), now, policy.debounce_checks - 1
         ),
     }
 
@@ -170,7 +173,8 @@ def _record(
     wish = check.decision.wish
     detail = {"alarm": check.decision.alarm, "wish": wish and wish.kind,
               "inputs": inputs and asdict(inputs),
-              "drift": findings, "performance": asdict(check.performance)}  # fmt: skip
+              "drift": findings, "performance": asdict(check.performance),
+              "estimated": asdict(check.estimated), "realised": None}  # fmt: skip
     with write_transaction(engine) as connection:
         connection.execute(
             insert(checks).values(

@@ -51,14 +51,17 @@ def read_scores(
     end: datetime,
     versions: Sequence[str],
     max_rows: int,
+    *,
+    with_features: bool = False,
 ) -> pd.DataFrame:
     """Predictions of some versions that have an outcome: EVENT_TIME, schema.answers, OUTCOME.
 
-    No features are read, so that months are cheap.
+    Features are read only if they are asked for, so that months are cheap.
     """
     newest = _newest_outcome()
+    asked = [*FACTS, predictions.c.features] if with_features else FACTS
     query = (
-        select(*FACTS, outcomes.c.outcome)
+        select(*asked, outcomes.c.outcome)
         .join(newest, newest.c.prediction_id == predictions.c.prediction_id)
         .join(outcomes, outcomes.c.outcome_id == newest.c.outcome_id)
         .where(_within(start, end), predictions.c.model_version.in_(versions))
@@ -67,7 +70,8 @@ def read_scores(
     rows: list[Row[Any]] = list(
         connection.execute(query.where(_sampled(max_rows / max(number, 1))))
     )
-    return pd.concat([_facts(rows, schema), _outcomes(rows)], axis=1)
+    features = [_features(rows)] if with_features else []
+    return pd.concat([*features, _facts(rows, schema), _outcomes(rows)], axis=1)
 
 
 def read_labelled(

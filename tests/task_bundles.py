@@ -91,6 +91,7 @@ def save_table_bundle(
         "schema.json": schema.to_json().encode(),
         "model.skops": skops.io.dumps(model),
         "reference.parquet": reference.getvalue(),
+        "unseen.parquet": b"",
         "metrics.json": json.dumps({"log_loss": 0.5, "nested": {"rows": ROWS}}).encode(),
         "model_card.md": b"# A model for tests\n",
         "model_card.html": b"<h1>A model for tests</h1>\n",
