@@ -131,8 +131,11 @@ def test_past_checks_are_drawn_and_linked(client: TestClient, engine: Engine) ->
         {"inputs": None, "drift": {"error": "the drift report failed: <b>x</b>"}},
         {"inputs": {"state": "new"}, "performance": {"loss": None, "excess": float("nan")}},
         {"inputs": {"state": "ok", "causes": 5, "compared": "x", "faults": [1]}, "drift": []},
-        {"inputs": {"state": "ok", "compared": [{}], "reasons": [1]}, "estimated": [1, 2]},
-        {"estimated": {"figures": {"loss": 3, "roc_auc": {}}, "reasons": None}, "realised": None},
+        {"inputs": {"state": "ok", "compared": [{}], "reasons": [1]}, "estimated": None},
+        {
+            "estimated": {"figures": {"loss": {"value": 3, "low": None, "high": None}}},
+            "realised": None,
+        },
         {"performance": {"excess": 0.0, "excess_interval": [None, 1], "loss": 1e300}},
         {"drift": {"influence": {"a": "x"}, "versions": {"v": None}, "missing": {"a": 3}}},
     ],
