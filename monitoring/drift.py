@@ -64,8 +64,8 @@ def compare(
     return {
         "columns": columns,
         "share": drifted / judged if judged else None,
-        "vanished": vanished,
-        "not_judged": not_judged,
+        "vanished": [answers.get(name, name) for name in vanished],
+        "not_judged": {answers.get(name, name): why for name, why in not_judged.items()},
         "missing": _missing_shares(frames, wanted),
     }
 
