@@ -44,9 +44,9 @@ _FILES = {1: FILES_OF_FORMAT_1, 2: FILES_OF_FORMAT_2, 3: REQUIRED}
 COMPRESSED = ".gz"
 COMPRESS_FROM_BYTES = 1_000_000
 VERSION_LENGTH = 12
-RECALIBRATES = (
-    "recalibrates"  # in a manifest: the version whose model this is, see recalibration.py
-)
+# In the manifest, and among the facts of a registered version: the version whose model this is.
+RECALIBRATES = "recalibrates"
+OFFSETS = "offsets"  # among those facts only: what its answers are shifted by
 
 
 class BundleError(ValueError):

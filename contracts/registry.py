@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, func, insert, select
 
 from contracts.audit import record
-from contracts.bundle import RECALIBRATES, Bundle, copy_bundle, load_bundle
+from contracts.bundle import OFFSETS, RECALIBRATES, Bundle, copy_bundle, load_bundle
 from contracts.database import write_transaction
 from contracts.tables import model_versions, stage_changes
 from contracts.traffic import Rule, append_rule, current_traffic
@@ -76,12 +76,16 @@ def versions(connection: Connection) -> list[Row[Any]]:
     return list(connection.execute(newest_first))
 
 
-def family(connection: Connection, version: str) -> list[str]:
-    """A version and all that are the same model with other offsets, the trained one included."""
-    rows = connection.execute(select(model_versions.c.version, model_versions.c.made))
-    bases = {v: json.loads(made).get(RECALIBRATES, v) for v, made in rows}
-    base = bases.get(version, version)
-    return [version, *(v for v, its in bases.items() if its == base and v != version)]
+def family(connection: Connection, version: str) -> dict[str, tuple[float, ...]]:
+    """The offsets of a version and of all that are the same model; the trained one has none."""
+    found = connection.execute(select(model_versions.c.version, model_versions.c.made))
+    made = {row.version: json.loads(row.made) for row in found}
+    base = made.get(version, {}).get(RECALIBRATES, version)
+    return {
+        each: tuple(its.get(OFFSETS, ()))
+        for each, its in {version: {}, **made}.items()
+        if each == version or its.get(RECALIBRATES, each) == base
+    }
 
 
 def promote(

@@ -94,11 +94,13 @@ def run_check(
         frame = read_rows(connection, bundle.schema, start, now, params.max_rows)
         performance = _performance(connection, bundle, params, now)
         history = _history(connection, bundle, params.policy, now)
+        offsets = family(connection, bundle.version)
         estimated = look_ahead(connection, bundle, frame, params, now)
     settle(engine, bundles, params, now)
     check_id, name, findings, inputs = str(uuid7()), None, {}, None
     if rows >= params.policy.min_rows:
-        inputs = judge_inputs(bundle, frame, params.drift, np.random.default_rng(SEED))
+        generator = np.random.default_rng(SEED)
+        inputs = judge_inputs(bundle, frame, params.drift, generator, offsets)
         name = name_report(check_id, now)
         try:
             findings = write_report(bundle, frame, inputs.causes, reports / name)
@@ -119,7 +121,7 @@ def _performance(
 ) -> Performance:
     start = now - timedelta(days=params.performance_days)
     limit = 10 * params.max_rows
-    versions = family(connection, bundle.version)
+    versions = list(family(connection, bundle.version))
     scores = read_scores(connection, bundle.schema, start, now, versions, limit)
     return measure(scores, bundle.schema, bundle.metrics.get("mae"))
 
@@ -145,7 +147,7 @@ def _history(
         "fruitless": earlier.fruitless,
         "learned_until": learned_until,
         "stood": checks_stood(
-            connection, family(connection, bundle.version), now, policy.debounce_checks - 1
+            connection, list(family(connection, bundle.version)), now, policy.debounce_checks - 1
         ),
     }
 

@@ -6,6 +6,7 @@ rows that the answering models had not learned from; answers to known rows are s
 """
 
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,22 +16,28 @@ from numpy.typing import NDArray
 from contracts.bundle import Bundle
 from contracts.params import Blocks, DriftParams
 from contracts.profiles import Bins, Profile, add, count, numeric_bins, text_bins
-from contracts.schema import EVENT_TIME, VERSION, FeatureSchema
+from contracts.schema import EVENT_TIME, FeatureSchema
 from monitoring.drift_state import Drift, Limits, assess
 from monitoring.quality import MIN_ROWS, Fault, find_faults
+from monitoring.recalibration import as_trained
 from monitoring.significance import judge
 
 _SECONDS: dict[Blocks, int] = {"days": 86_400, "hours": 3600}
 
 
 def judge_inputs(
-    bundle: Bundle, window: pd.DataFrame, params: DriftParams, generator: np.random.Generator
+    bundle: Bundle,
+    window: pd.DataFrame,
+    params: DriftParams,
+    generator: np.random.Generator,
+    offsets: Mapping[str, Sequence[float]] | None = None,
 ) -> Drift:
     """Compare the window's rows with the champion's reference sample.
 
     Args:
         window: features, EVENT_TIME, VERSION and schema.answers; a feature may be absent.
         generator: deals the windows without a change.
+        offsets: of each version of the champion's model; None = the champion's own.
     """
     schema = bundle.schema
     before = pd.read_parquet(io.BytesIO(bundle.files["reference.parquet"]))
@@ -39,7 +46,7 @@ def judge_inputs(
     reference = _profile(bins, before, _blocks(before[schema.timestamp], unit))
     current = _profile(bins, window, _blocks(window[EVENT_TIME], unit))
     faults = _faults(bins, reference, current)
-    own = window[window[VERSION] == bundle.version]
+    own = as_trained(window, schema, offsets or {bundle.version: schema.target.offsets})
     if bundle.answers_unseen and len(own):
         one = _answer_bins(before, schema)
         bins = [*bins, one]

@@ -14,11 +14,12 @@ from contracts.bundle import Bundle, BundleError, load_bundle
 from contracts.database import write_transaction
 from contracts.params import Monitoring
 from contracts.registry import family
-from contracts.schema import EVENT_TIME, OUTCOME, VERSION, FeatureSchema
+from contracts.schema import EVENT_TIME, OUTCOME, FeatureSchema
 from contracts.tables import checks
 from monitoring.estimate import Estimated, estimate
 from monitoring.figures import certain, figures
 from monitoring.past_windows import MIN_ROWS
+from monitoring.recalibration import as_trained
 from monitoring.windows import read_scores
 
 SHOWN = {"roc_auc": "ROC AUC", "loss": "loss", "brier": "Brier score"}
@@ -33,7 +34,7 @@ def look_ahead(
         window: of read_rows, the `window_days` before `now`.
     """
     versions = family(connection, bundle.version)
-    own = window[window[VERSION].isin(versions)]
+    own = as_trained(window, bundle.schema, versions)
     if not bundle.answers_unseen:
         why = "the bundle holds no answers to rows that its recipe had not seen; train again"
         return Estimated(len(own), {}, None, (why,))
@@ -43,9 +44,10 @@ def look_ahead(
     file = "reference.parquet" if numbers else "unseen.parquet"
     live = read_scores(
         connection, schema, now - timedelta(days=params.performance_days + params.window_days),
-        now, versions, 2 * params.max_rows,
+        now, list(versions), 2 * params.max_rows,
         with_features=numbers,
     )  # fmt: skip
+    live = as_trained(live, schema, versions)
     rows = params.drift.blocks == "rows" or schema.timestamp == EVENT_TIME
     return estimate(
         schema, pd.read_parquet(io.BytesIO(bundle.files[file])), live,
@@ -104,7 +106,7 @@ def _realised(
     estimated: Mapping[str, Mapping[str, float | None]],
     max_rows: int,
 ) -> dict[str, Any] | None:
-    versions = family(connection, check.model_version)
+    versions = list(family(connection, check.model_version))
     window = (check.window_from, check.window_to, versions)
     scores = read_scores(connection, schema, *window, 10 * max_rows)
     if len(scores) < MIN_ROWS:

@@ -20,7 +20,15 @@ import pandas as pd
 from sqlalchemy import Connection, Engine, select
 from uuid_utils import uuid7
 
-from contracts.bundle import RECALIBRATES, Bundle, base_of, load_bundle, save_bundle
+from contracts.bundle import (
+    FORMAT,
+    OFFSETS,
+    RECALIBRATES,
+    Bundle,
+    base_of,
+    load_bundle,
+    save_bundle,
+)
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import require_current
 from contracts.params import Recalibrate, load_params
@@ -78,6 +86,8 @@ def run_recalibration(
                 _record(connection, False, why, now)
         return Recalibration(False, current.version, why)
 
+    if base.manifest["format"] != FORMAT:
+        hindrance = f"the champion's bundle has format {base.manifest['format']}; retrain first"
     if hindrance is not None:
         return kept(hindrance)
     proposal = propose(labelled, bundle.schema.target.offsets, pd.Timestamp(now), params)
@@ -142,7 +152,8 @@ def _adopt(
         with tempfile.TemporaryDirectory(prefix="perennial-") as directory:
             source = Path(directory) / "bundle"
             save_recalibrated(base, proposal.offsets, source)
-            made = {"made_at": now.isoformat(), "host": platform.node(), RECALIBRATES: base.version}
+            made = {"made_at": now.isoformat(), "host": platform.node(),
+                    RECALIBRATES: base.version, OFFSETS: proposal.offsets}  # fmt: skip
             version = register(engine, settings.bundles_dir, source, now, made)
     with write_transaction(engine) as connection:
         current = champion(connection)

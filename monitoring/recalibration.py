@@ -6,7 +6,7 @@ judged as it is used: each day of the past is answered with the offset that the 
 would have given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from scipy.special import log_softmax
 from contracts.losses import CLIP, row_losses
 from contracts.params import Recalibrate, Task
 from contracts.recalibration import shift
+from contracts.schema import VERSION, FeatureSchema
 from monitoring.performance import t_over_days
 
 DECIMALS = 4  # of an offset, so that equal ones give equal bundles
@@ -91,6 +92,25 @@ def propose(
     reason = _reason(offsets, rows, saved, t, len(daily))
     return Proposal(offsets if change else tuple(current), change, reason, rows, len(daily),
                     saved, t)  # fmt: skip
+
+
+def as_trained(
+    rows: pd.DataFrame, schema: FeatureSchema, offsets: Mapping[str, Sequence[float]]
+) -> pd.DataFrame:
+    """The rows that one model has answered, with its answers as they are without offsets.
+
+    Args:
+        rows: VERSION and schema.answers, and whatever else.
+        offsets: of each version of the model, see registry.family.
+    """
+    own = rows[rows[VERSION].isin(list(offsets))].copy()
+    for version, its in offsets.items():
+        if its:
+            answered = own[VERSION] == version
+            answers = own.loc[answered, schema.answers].to_numpy(float)
+            back = [-value for value in its]
+            own.loc[answered, schema.answers] = shift(schema.target.task, answers, back)
+    return own
 
 
 def follow(labelled: Labelled, params: Recalibrate) -> NDArray[np.float64]:

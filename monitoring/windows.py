@@ -40,8 +40,7 @@ def read_rows(
     columns = (*FACTS, predictions.c.features, predictions.c.model_version)
     query = select(*columns).where(_within(start, end), _sampled(share))
     rows: list[Row[Any]] = list(connection.execute(query))
-    versions = pd.DataFrame({VERSION: [row.model_version for row in rows]}, dtype=object)
-    return pd.concat([_features(rows), versions, _facts(rows, schema)], axis=1)
+    return pd.concat([_features(rows), _versions(rows), _facts(rows, schema)], axis=1)
 
 
 def read_scores(
@@ -54,12 +53,16 @@ def read_scores(
     *,
     with_features: bool = False,
 ) -> pd.DataFrame:
-    """Predictions of some versions that have an outcome: EVENT_TIME, schema.answers, OUTCOME.
+    """Predictions of some versions that have an outcome.
 
     Features are read only if they are asked for, so that months are cheap.
+
+    Returns:
+        EVENT_TIME, VERSION, schema.answers, OUTCOME.
     """
     newest = _newest_outcome()
-    asked = [*FACTS, predictions.c.features] if with_features else FACTS
+    asked = [*FACTS, predictions.c.model_version]
+    asked += [predictions.c.features] if with_features else []
     query = (
         select(*asked, outcomes.c.outcome)
         .join(newest, newest.c.prediction_id == predictions.c.prediction_id)
@@ -71,7 +74,7 @@ def read_scores(
         connection.execute(query.where(_sampled(max_rows / max(number, 1))))
     )
     features = [_features(rows)] if with_features else []
-    return pd.concat([*features, _facts(rows, schema), _outcomes(rows)], axis=1)
+    return pd.concat([*features, _versions(rows), _facts(rows, schema), _outcomes(rows)], axis=1)
 
 
 def read_labelled(
@@ -128,6 +131,10 @@ def _newest_outcome() -> Any:
 
 def _features(rows: list[Row[Any]]) -> pd.DataFrame:
     return pd.DataFrame([json.loads(row.features) for row in rows])
+
+
+def _versions(rows: list[Row[Any]]) -> pd.DataFrame:
+    return pd.DataFrame({VERSION: [row.model_version for row in rows]}, dtype=object)
 
 
 def _times(rows: list[Row[Any]]) -> pd.DataFrame:

@@ -23,6 +23,8 @@ from monitoring import decisions, leases
 from monitoring.attempts import LEASE
 from monitoring.check import run_check
 from monitoring.recalibrate import Recalibration, run_recalibration, save_recalibrated
+from monitoring.recalibration import as_trained
+from monitoring.windows import read_rows
 from pipeline.export import export
 from pipeline.formats import FormatError
 from tests.monitoring.conftest import FEBRUARY, World
@@ -79,7 +81,8 @@ def test_the_second_one_starts_from_the_same_model(late: World) -> None:
     assert sorted(row.answer for row in rows) == ["no", "yes"]
     assert {row.action for row in rows} == {"recalibrate"}
     assert second.version == first.version
-    assert set(versions) == {late.bundle.version, first.version}
+    offsets = load_bundle(late.bundles / first.version).schema.target.offsets
+    assert versions == {late.bundle.version: (), first.version: offsets}
 
 
 def test_a_rollback_takes_it_back(late: World) -> None:
@@ -88,6 +91,22 @@ def test_a_rollback_takes_it_back(late: World) -> None:
         roll_back(connection, actor="test", reason="test", now=NOW)
 
     assert _champion(late) == late.bundle.version
+
+
+def test_answers_of_every_offset_are_told_as_the_model_gives_them(
+    late: World, february: pd.DataFrame
+) -> None:
+    bundle = load_bundle(late.bundles / _run(late).version)
+    newer = february[february.event_time >= NOW].head(500)
+    replace(late, bundle=bundle).answer(newer)
+    with late.engine.connect() as connection:
+        rows = read_rows(connection, bundle.schema, FEBRUARY, NOW + timedelta(days=9), 10_000)
+        offsets = family(connection, bundle.version)
+    told = as_trained(rows, bundle.schema, offsets)[bundle.schema.answers].to_numpy()
+
+    assert len(told) > 2000
+    assert np.allclose(told, late.bundle.model().answers_of(rows), atol=1e-5)
+    assert not np.allclose(rows[bundle.schema.answers], told, atol=1e-2)
 
 
 def test_a_dry_run_changes_nothing(late: World) -> None:
