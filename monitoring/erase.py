@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from contracts.audit import record
 from contracts.database import make_engine, write_transaction
@@ -30,7 +31,9 @@ from monitoring.erasure import BEGAN, Erasure, erase, retire_bundles
 from monitoring.retrain import LEASE as RETRAIN
 from monitoring.whereabouts import Found, SpoolError, look_for
 
-LENGTH = timedelta(hours=2)
+# After a crash a retrain has to wait so long; another erasure goes on at once.
+LENGTH = timedelta(minutes=15)
+_ERASING = " erasing"  # how the lease's holder ends
 Clock = Callable[[], datetime]
 
 
@@ -83,8 +86,9 @@ def run_erasure(
         LeaseTakenError: a retrain is running, which has read its rows already.
         SpoolError: the spool could not be erased from; nothing else was done.
     """
-    holder = f"{platform.node()}:{os.getpid()}"
+    holder = f"{platform.node()}:{os.getpid()}{_ERASING}"
     with write_transaction(engine) as connection:
+        _take_from_dead(connection)
         token = leases.take(connection, RETRAIN, holder, clock(), LENGTH)
     try:
         found = look_for(engine, settings, subject)
@@ -93,7 +97,11 @@ def run_erasure(
         detail = {**found.counts(), "versions": found.versions, "retrain": wanted}
         _note(engine, actor, BEGAN, who, detail, clock())
         end = time.monotonic() + wait_seconds
-        done = erase(engine, settings, subject, found, lambda: time.monotonic() < end)
+        done = erase(
+            engine, settings, subject, found,
+            may_go_on=lambda c: leases.extend(c, RETRAIN, token, clock() + LENGTH),
+            may_wait=lambda: time.monotonic() < end,
+        )  # fmt: skip
         if retired_bundles:
             done.bundles = retire_bundles(engine, settings.bundles_dir, found.referenced)
         _note(engine, actor, "erasure ended", who, asdict(done), clock())
@@ -101,6 +109,17 @@ def run_erasure(
         with write_transaction(engine) as connection:
             leases.release(connection, RETRAIN, token)
     return found, done
+
+
+def _take_from_dead(connection: Connection) -> None:
+    """An erasure on this machine that was killed keeps nobody out; the next one goes on.
+
+    If its process lives after all, in another container by the same name, it stops by itself.
+    """
+    holder, token = leases.holder_of(connection, RETRAIN)
+    node, _, pid = holder.removesuffix(_ERASING).rpartition(":")
+    if holder.endswith(_ERASING) and node == platform.node() and not Path(f"/proc/{pid}").exists():
+        leases.release(connection, RETRAIN, token)
 
 
 def _who(subject: Subject) -> str:

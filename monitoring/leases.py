@@ -46,6 +46,19 @@ def holds(connection: Connection, name: str, token: int) -> bool:
     return int(connection.execute(query).scalar_one()) == token
 
 
+def extend(connection: Connection, name: str, token: int, until: datetime) -> bool:
+    """Hold on for longer; no = somebody has taken it over."""
+    mine = (leases.c.name == name) & (leases.c.fencing_token == token)
+    return connection.execute(update(leases).where(mine).values(expires_at=until)).rowcount == 1
+
+
+def holder_of(connection: Connection, name: str) -> tuple[str, int]:
+    """Who had the lease last, and the token; nobody = ("", 0)."""
+    query = select(leases.c.holder, leases.c.fencing_token).where(leases.c.name == name)
+    row = connection.execute(query).one_or_none()
+    return ("", 0) if row is None else (row.holder, int(row.fencing_token))
+
+
 def is_taken(connection: Connection, name: str, now: datetime) -> bool:
     """Whether somebody holds the lease."""
     until = connection.execute(select(leases.c.expires_at).where(leases.c.name == name)).scalar()

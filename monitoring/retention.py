@@ -28,6 +28,8 @@ from monitoring.retrain import LEASE as RETRAIN
 
 LEASE = "retention"
 LONGEST = timedelta(hours=1)  # of one run; the next one goes on
+# After a crash the next run has to wait so long.
+LEASE_LENGTH = timedelta(minutes=15)
 PAGE_ROWS = 20_000
 
 
@@ -103,12 +105,12 @@ def run_retention(
         return None if plan is None else Kept(plan, Deleted())
     holder = f"{platform.node()}:{os.getpid()}"
     with write_transaction(engine) as connection:
-        token = leases.take(connection, LEASE, holder, now, 2 * LONGEST)
+        token = leases.take(connection, LEASE, holder, now, LEASE_LENGTH)
         detail = {"before": plan.before.isoformat(), "rows": plan.rows}
         _note(connection, "retention began", detail, now)
     kept = Kept(plan, Deleted())
     try:
-        for so_far in _delete(engine, plan, clock, stop):
+        for so_far in _delete(engine, plan, token, clock, stop):
             kept = so_far
     finally:  # also on Ctrl-C: what is gone is written down
         with write_transaction(engine) as connection:
@@ -119,7 +121,11 @@ def run_retention(
 
 
 def _delete(
-    engine: Engine, plan: Plan, clock: Callable[[], datetime], stop: threading.Event
+    engine: Engine,
+    plan: Plan,
+    token: int,
+    clock: Callable[[], datetime],
+    stop: threading.Event,
 ) -> Iterator[Kept]:
     """What has been done so far, after every transaction and at the end."""
     total, stopped = Deleted(), None
@@ -130,6 +136,8 @@ def _delete(
             stopped = "a retrain is running and needs what it has begun with"
         elif stop.is_set() or clock() - started > LONGEST:
             stopped = f"{plan.rows - total.predictions} wait for the next run"
+        elif not leases.extend(connection, LEASE, token, clock() + LEASE_LENGTH):
+            stopped = "another run has taken over"
         return stopped is None
 
     started = clock()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ from contracts.tables import (
 )
 from monitoring import leases
 from monitoring.erase import run_erasure
-from monitoring.erasure import Erasure, wanted_retrain
+from monitoring.erasure import Erasure, erase, wanted_retrain
 from monitoring.retrain import LEASE
 from monitoring.scrub import files_with
 from monitoring.whereabouts import Found, SpoolError, look_for
@@ -173,6 +174,15 @@ def test_again_finds_nothing_and_goes_on_where_a_crash_left_off(
     assert (done.predictions, done.finished, found.counts()["predictions"]) == (0, True, 0)
 
 
+def test_whoever_lost_the_lease_stops_and_says_so(engine: Engine, settings: Settings) -> None:
+    found = look_for(engine, settings, SUBJECT)
+    done = erase(
+        engine, settings, SUBJECT, found, may_go_on=lambda _: False, may_wait=lambda: False
+    )
+    assert not done.finished and "run this again" in done.remarks[-1]
+    assert count(engine)[0] == 400
+
+
 def test_the_audit_log_tells_all_but_who_it_was(engine: Engine, settings: Settings) -> None:
     run(engine, settings)
     *_, began, ended = entries(engine)
@@ -278,6 +288,18 @@ def test_nothing_is_erased_under_a_running_retrain(engine: Engine, settings: Set
     with pytest.raises(leases.LeaseTakenError):
         run(engine, settings)
     assert count(engine)[0] == 400
+
+
+def test_an_erasure_that_was_killed_keeps_no_other_out(engine: Engine, settings: Settings) -> None:
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    with write_transaction(engine) as connection:
+        holder = f"{platform.node()}:{killed.pid} erasing"
+        token = leases.take(connection, LEASE, holder, NOW, timedelta(hours=1))
+    _, done = run(engine, settings)
+    assert done.finished and count(engine)[0] == 360
+    with write_transaction(engine) as connection:
+        assert not leases.extend(connection, LEASE, token, NOW)  # it would stop if it lived
 
 
 def test_by_prediction_id_only_that_row_goes(engine: Engine, settings: Settings) -> None:
