@@ -10,7 +10,6 @@ import os
 import platform
 import secrets
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -96,11 +95,10 @@ def run_erasure(
         wanted = bool(found.learned or found.referenced)
         detail = {**found.counts(), "versions": found.versions, "retrain": wanted}
         _note(engine, actor, BEGAN, who, detail, clock())
-        end = time.monotonic() + wait_seconds
         done = erase(
             engine, settings, subject, found,
             may_go_on=lambda c: leases.extend(c, RETRAIN, token, clock() + LENGTH),
-            may_wait=lambda: time.monotonic() < end,
+            wait_seconds=wait_seconds,
         )  # fmt: skip
         if retired_bundles:
             done.bundles = retire_bundles(engine, settings.bundles_dir, found.referenced)

@@ -59,21 +59,24 @@ def erase(
     found: Found,
     *,
     may_go_on: Callable[[Connection], bool],
-    may_wait: Callable[[], bool],
+    wait_seconds: float,
 ) -> Erasure:
     """Erase what is ours to erase; repeat until no spool of a running service holds anything.
 
     Args:
         may_go_on: asked in every transaction that deletes rows; no = the rest stays.
-        may_wait: asked while the service has something to do first.
+        wait_seconds: how long a running service is given to replay, and again to empty its log.
     """
     done, ids = Erasure(), set(found.ids | subject.ids)
-    while not _erase_rows(engine, settings, subject, ids, done, may_go_on) and may_wait():
+    finished = _erase_rows(engine, settings, subject, ids, done, may_go_on)
+    may_wait = _for(wait_seconds)
+    while not finished and may_wait():
         time.sleep(POLL_SECONDS)
+        finished = _erase_rows(engine, settings, subject, ids, done, may_go_on)
     done.answers = _delete_answers(engine, ids)
     done.reports = _delete_reports(engine, found.pages)
     done.working_files = _delete_files(found.copies)
-    done.remarks += scrub(engine, subject, may_wait)
+    done.remarks += scrub(engine, subject, _for(wait_seconds))
     if not settings.spool_dir.is_dir() and engine.dialect.name != "sqlite":
         done.remarks.append(
             f"no spool at {settings.spool_dir}: where services run elsewhere, run "
@@ -85,6 +88,12 @@ def erase(
             "run this again"
         )
     return done
+
+
+def _for(seconds: float) -> Callable[[], bool]:
+    """Whether so much time is not over yet."""
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() < end
 
 
 def _erase_rows(

@@ -176,9 +176,7 @@ def test_again_finds_nothing_and_goes_on_where_a_crash_left_off(
 
 def test_whoever_lost_the_lease_stops_and_says_so(engine: Engine, settings: Settings) -> None:
     found = look_for(engine, settings, SUBJECT)
-    done = erase(
-        engine, settings, SUBJECT, found, may_go_on=lambda _: False, may_wait=lambda: False
-    )
+    done = erase(engine, settings, SUBJECT, found, may_go_on=lambda _: False, wait_seconds=0)
     assert not done.finished and "run this again" in done.remarks[-1]
     assert count(engine)[0] == 400
 
