@@ -8,7 +8,6 @@ import argparse
 import getpass
 import secrets
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -86,14 +85,17 @@ def run_erasure(
         take_turns(connection)
         now = leases.utc_now()
         token = leases.take(connection, RETRAIN, leases.this_process(), now, leases.LENGTH)
-    with leases.kept(engine, RETRAIN, token, LENGTH):
+    with leases.kept(engine, RETRAIN, token, LENGTH) as lost:
         found = look_for(engine, settings, subject)
         who = _who(subject)
         wanted = bool(found.learned or found.referenced)
         detail = {**found.counts(), "versions": found.versions, "retrain": wanted}
         _note(engine, actor, BEGAN, who, detail, clock())
-        end = time.monotonic() + wait_seconds
-        done = erase(engine, settings, subject, found, lambda: time.monotonic() < end)
+        done = erase(
+            engine, settings, subject, found,
+            may_go_on=lambda _: not lost.is_set(),
+            wait_seconds=wait_seconds,
+        )  # fmt: skip
         if retired_bundles:
             done.bundles = retire_bundles(engine, settings.bundles_dir, found.referenced)
         _note(engine, actor, "erasure ended", who, asdict(done), clock())

@@ -16,7 +16,7 @@ from contracts.settings import Settings
 from contracts.subject import Subject
 from contracts.tables import audit_log, checks, idempotency_keys, retrains
 from contracts.traffic import current_traffic
-from monitoring.deletion import Deleted, delete_paced
+from monitoring.deletion import delete_paced
 from monitoring.scrub import scrub
 from monitoring.whereabouts import Found, ask_spool, ids_of, pieces
 
@@ -57,35 +57,77 @@ def erase(
     settings: Settings,
     subject: Subject,
     found: Found,
-    may_wait: Callable[[], bool],
+    *,
+    may_go_on: Callable[[Connection], bool],
+    wait_seconds: float,
 ) -> Erasure:
-    """Erase what is ours to erase; repeat until no spool of a running service holds anything."""
+    """Erase what is ours to erase; repeat until no spool of a running service holds anything.
+
+    Args:
+        may_go_on: asked in every transaction that deletes rows; no = the rest stays.
+        wait_seconds: how long a running service is given to replay, and again to empty its log.
+    """
     done, ids = Erasure(), set(found.ids | subject.ids)
-    while True:
-        spool = ask_spool(settings, subject.with_ids(ids), dry_run=False)
-        done.spooled += spool["rows"]
-        done.quarantined += spool["quarantined"]
-        # After the spool: what a service has replayed until now is in the database.
-        ids |= {*spool["ids"], *ids_of(engine, subject)}
-        deleted = sum(delete_paced(engine, sorted(ids), lambda _: True), Deleted())
-        done.predictions += deleted.predictions
-        done.outcomes += deleted.outcomes
-        done.finished = not spool["held"]
-        if done.finished or not may_wait():
-            break
+    finished = _erase_rows(engine, settings, subject, ids, done, may_go_on)
+    may_wait = _for(wait_seconds)
+    while not finished and may_wait():
         time.sleep(POLL_SECONDS)
+        finished = _erase_rows(engine, settings, subject, ids, done, may_go_on)
     done.answers = _delete_answers(engine, ids)
     done.reports = _delete_reports(engine, found.pages)
     done.working_files = _delete_files(found.copies)
-    done.remarks = scrub(engine, subject, may_wait)
+    done.remarks += scrub(engine, subject, _for(wait_seconds))
     if not settings.spool_dir.is_dir() and engine.dialect.name != "sqlite":
         done.remarks.append(
             f"no spool at {settings.spool_dir}: where services run elsewhere, run "
             "`python -m service.forget` there"
         )
     if not done.finished:
-        done.remarks.append("rows wait in the spool of a running service: run this again")
+        done.remarks.append(
+            "not finished: rows wait in the spool of a running service, or another took over; "
+            "run this again"
+        )
     return done
+
+
+def _for(seconds: float) -> Callable[[], bool]:
+    """Whether so much time is not over yet."""
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() < end
+
+
+def _erase_rows(
+    engine: Engine,
+    settings: Settings,
+    subject: Subject,
+    ids: set[str],
+    done: Erasure,
+    may_go_on: Callable[[Connection], bool],
+) -> bool:
+    """Erase from the spool, then from the database what services have replayed until now.
+
+    Args:
+        ids: of rows that are known; grows.
+
+    Returns:
+        Whether nothing is left.
+    """
+    stopped = False
+
+    def go_on(connection: Connection) -> bool:
+        nonlocal stopped
+        stopped = not may_go_on(connection)
+        return not stopped
+
+    spool = ask_spool(settings, subject.with_ids(ids), dry_run=False)
+    done.spooled += spool["rows"]
+    done.quarantined += spool["quarantined"]
+    ids |= {*spool["ids"], *ids_of(engine, subject)}
+    for deleted in delete_paced(engine, sorted(ids), go_on):
+        done.predictions += deleted.predictions
+        done.outcomes += deleted.outcomes
+    done.finished = not spool["held"] and not stopped
+    return done.finished
 
 
 def retire_bundles(engine: Engine, bundles: Path, named: list[str]) -> list[str]:

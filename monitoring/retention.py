@@ -17,6 +17,7 @@ from contracts.audit import record
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import require_current
 from contracts.params import Monitoring, load_params
+from contracts.registry import take_turns
 from contracts.settings import Settings
 from contracts.tables import predictions
 from monitoring import leases
@@ -100,24 +101,29 @@ def run_retention(
     if plan is None or not plan.rows:
         return None if plan is None else Kept(plan, Deleted())
     with write_transaction(engine) as connection:
+        take_turns(connection)
         wall = leases.utc_now()
-        token = leases.take(connection, LEASE, leases.this_process(), wall, 2 * LONGEST)
+        token = leases.take(connection, LEASE, leases.this_process(), wall, leases.LENGTH)
         detail = {"before": plan.before.isoformat(), "rows": plan.rows}
         _note(connection, "retention began", detail, now)
     kept = Kept(plan, Deleted())
-    try:
-        for so_far in _delete(engine, plan, clock, stop):
-            kept = so_far
-    finally:  # also on Ctrl-C: what is gone is written down
-        with write_transaction(engine) as connection:
-            detail = {**detail, **asdict(kept.deleted), "stopped": kept.stopped}
-            _note(connection, "retention ended", detail, clock())
-            leases.release(connection, LEASE, token)
+    with leases.kept(engine, LEASE, token, 2 * LONGEST) as lost:
+        try:
+            for so_far in _delete(engine, plan, lost, clock, stop):
+                kept = so_far
+        finally:  # also on Ctrl-C: what is gone is written down
+            with write_transaction(engine) as connection:
+                detail = {**detail, **asdict(kept.deleted), "stopped": kept.stopped}
+                _note(connection, "retention ended", detail, clock())
     return kept
 
 
 def _delete(
-    engine: Engine, plan: Plan, clock: Callable[[], datetime], stop: threading.Event
+    engine: Engine,
+    plan: Plan,
+    lost: threading.Event,
+    clock: Callable[[], datetime],
+    stop: threading.Event,
 ) -> Iterator[Kept]:
     """What has been done so far, after every transaction and at the end."""
     total, stopped = Deleted(), None
@@ -128,6 +134,8 @@ def _delete(
             stopped = "a retrain is running and needs what it has begun with"
         elif stop.is_set() or clock() - started > LONGEST:
             stopped = f"{plan.rows - total.predictions} wait for the next run"
+        elif lost.is_set():
+            stopped = "another run has taken over"
         return stopped is None
 
     started = clock()

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from contracts.registry import versions
 from contracts.settings import Settings
 from contracts.subject import Subject
 from contracts.tables import outcomes, predictions
+from monitoring.plain_text import plain
 from monitoring.traces import bundles_that_hold, files_that_hold, tracked_files
 
 PAGE_ROWS = 5000
@@ -81,10 +82,17 @@ def look_for(engine: Engine, settings: Settings, subject: Subject) -> Found:
         spool["rows"],
         everyone if any(path.is_relative_to(one) for path in tracked for one in own) else learned,
         bundles_that_hold(settings.bundles_dir, subject),
-        list(files_that_hold(settings.reports_dir, subject)),
+        _pages(settings.reports_dir, subject),
         list(files_that_hold(settings.work_dir, subject)),
         tracked,
     )
+
+
+def _pages(reports: Path, subject: Subject) -> list[Path]:
+    """Pages that show the subject, as it is or as reports write it."""
+    shown = replace(subject, value=plain(subject.value))
+    found = {*files_that_hold(reports, subject), *files_that_hold(reports, shown)}
+    return sorted(found)
 
 
 def ids_of(engine: Engine, subject: Subject) -> Iterator[str]:

@@ -36,6 +36,7 @@ CHECKPOINT_COMMITS = 2000
 CHECKPOINT_ROWS = 1_500
 # How often it is asked whether others, who have deleted much, want the log emptied.
 LOOK_SECONDS = 0.25
+TIDY_SECONDS = 5.0  # after somebody's reading kept the log from being emptied
 # Promotions and outcomes are rarer than groups, and larger.
 TASK_PATIENCES = 4
 
@@ -76,7 +77,7 @@ class Store:
         self._watchdog = Watchdog(self._engine)
         self._connection: Connection | None = None
         self._commits = self._rows = 0  # since the last checkpoint
-        self._look_at = 0.0
+        self._look_at = self._tidy_at = 0.0
         draining = _own_engine(engine, self._patience)
         self.drain = Drain(draining, spool, self._patience, self._connect, clock)
 
@@ -155,8 +156,10 @@ class Store:
     def empty_log(self) -> None:
         """Nothing is asked just now: whatever was deleted shall not stay in SQLite's log."""
         log = Path(f"{self._engine.url.database}-wal")
-        if self._engine.dialect.name == "sqlite" and log.exists() and log.stat().st_size:
-            self._checkpoint(truncate=True)
+        if self._engine.dialect.name != "sqlite" or time.monotonic() < self._tidy_at:
+            return
+        if log.exists() and log.stat().st_size and not self._checkpoint(truncate=True):
+            self._tidy_at = time.monotonic() + TIDY_SECONDS
 
     def _commit(self, batch: Batch) -> tuple[LostKeys, int]:
         """Gives the answers of lost keys, and how many rows the database took."""

@@ -29,9 +29,10 @@ from contracts.tables import (
     shadow_predictions,
 )
 from monitoring import leases
+from monitoring.attempts import LEASE
 from monitoring.erase import run_erasure
-from monitoring.erasure import Erasure, wanted_retrain
-from monitoring.retrain import LEASE
+from monitoring.erasure import Erasure, erase, wanted_retrain
+from monitoring.plain_text import plain
 from monitoring.scrub import files_with
 from monitoring.whereabouts import Found, SpoolError, look_for
 from tests.bundles import make_bundle
@@ -173,6 +174,13 @@ def test_again_finds_nothing_and_goes_on_where_a_crash_left_off(
     assert (done.predictions, done.finished, found.counts()["predictions"]) == (0, True, 0)
 
 
+def test_whoever_lost_the_lease_stops_and_says_so(engine: Engine, settings: Settings) -> None:
+    found = look_for(engine, settings, SUBJECT)
+    done = erase(engine, settings, SUBJECT, found, may_go_on=lambda _: False, wait_seconds=0)
+    assert not done.finished and "run this again" in done.remarks[-1]
+    assert count(engine)[0] == 400
+
+
 def test_the_audit_log_tells_all_but_who_it_was(engine: Engine, settings: Settings) -> None:
     run(engine, settings)
     *_, began, ended = entries(engine)
@@ -181,6 +189,14 @@ def test_the_audit_log_tells_all_but_who_it_was(engine: Engine, settings: Settin
     assert WHO not in began + ended
     _, salt, digest = ended.partition("customer ")[2].split()[0].split(":")
     assert SUBJECT.digest(bytes.fromhex(salt)) == digest
+
+
+def test_pages_that_show_them_in_look_alikes_are_found(engine: Engine, settings: Settings) -> None:
+    settings.reports_dir.mkdir()
+    odd = Subject("customer", "O'Neill & <sons>")
+    (settings.reports_dir / "a.html").write_text(f'<script>x = ["{plain(odd.value)}"]</script>')
+
+    assert [path.name for path in look_for(engine, settings, odd).pages] == ["a.html"]
 
 
 def test_pages_and_working_files_that_show_them_go(engine: Engine, settings: Settings) -> None:

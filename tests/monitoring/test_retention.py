@@ -154,7 +154,7 @@ def test_it_stops_when_asked_and_the_next_run_goes_on(engine: Engine) -> None:
 
 def test_two_runs_at_once_do_not_delete_twice_as_much(engine: Engine) -> None:
     with write_transaction(engine) as connection:
-        leases.take(connection, "retention", "somebody", leases.utc_now(), timedelta(hours=1))
+        leases.take(connection, "retention", "somebody", leases.utc_now(), leases.LENGTH)
     with pytest.raises(leases.LeaseTakenError, match="retention is already running"):
         keep(engine, params(rows=400))
 
