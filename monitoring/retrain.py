@@ -6,7 +6,6 @@
 import argparse
 import json
 import logging
-import os
 import platform
 import signal
 import sys
@@ -20,11 +19,11 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Engine
 
-from contracts.bundle import Bundle, BundleError, base_of, copy_bundle, load_bundle
+from contracts.bundle import Bundle, BundleError, base_of, load_bundle
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import require_current
 from contracts.params import Params, load_params
-from contracts.registry import champion, promote, register
+from contracts.registry import champion, family, promote, register
 from contracts.schema import SchemaError
 from contracts.settings import Settings
 from monitoring import decisions, leases
@@ -44,25 +43,17 @@ from monitoring.governor import Answer, Trigger
 from monitoring.history import INTERRUPTED
 from monitoring.recalibration import Labelled, follow
 from monitoring.recovery import clean_up
-from monitoring.snapshot import NoOutcomesError, write_snapshot
+from monitoring.snapshot import NoOutcomesError
+from monitoring.training import GateFailedError, track, train
 from monitoring.triggers import of_check, of_person
-from monitoring.working_copy import CommandError, WorkingCopy, working_copy
+from monitoring.working_copy import CommandError, working_copy
 
 # For what happens around `dvc repro`, which alone has the deadline.
 LEASE_MARGIN = timedelta(minutes=15)
 BUNDLE, HOLDOUT = Path("build/bundle"), Path("build/holdout.parquet")
-OUTCOMES, TABLE, CHAMPION = Path("data/outcomes"), Path("data/table"), Path("data/champion")
-VERDICT = Path("build/gate.json")
 
 Clock = Callable[[], datetime]
 log = logging.getLogger(__name__)
-
-
-class GateFailedError(RuntimeError):
-    """The pipeline's own gate refused the bundle; nothing was registered."""
-
-    def __init__(self, reasons: list[str]) -> None:
-        super().__init__("the pipeline's gate refused it: " + "; ".join(reasons))
 
 
 @dataclass(frozen=True)
@@ -165,7 +156,9 @@ def _train_and_gate(run: _Run) -> Outcome:
     with working_copy(
         run.settings.project_dir, work, work.with_suffix(".log"), run.stop, run.lost
     ) as copy:
-        _train(run, copy)
+        champion_at = run.settings.bundles_dir / run.base.version
+        deadline = run.params.monitoring.retrain.deadline_minutes * 60
+        train(run.engine, copy, champion_at, run.base.schema, run.clock(), deadline)
         commit = copy.commit(
             f"Retrain {run.retrain_id}", run.settings.project_dir.resolve(),
             f"refs/retrains/{run.retrain_id}",
@@ -175,56 +168,10 @@ def _train_and_gate(run: _Run) -> Outcome:
         source = copy.directory / BUNDLE
         version = register(run.engine, run.settings.bundles_dir, source, run.clock(), made)
         note(run.engine, run.ticket, state="trained", challenger_version=version)
-        _track(copy, commit)
+        track(copy, commit)
         holdout = pd.read_parquet(copy.directory / HOLDOUT)
     verdict = _judge(run, holdout)
     return _conclude(run, version, verdict)
-
-
-def _track(copy: WorkingCopy, commit: str) -> None:
-    """Log the bundle to MLflow where one is named; a store that is down costs no retrain."""
-    if os.environ.get("MLFLOW_TRACKING_URI"):
-        try:
-            copy.run("python", "-m", "pipeline.track", "--commit", commit)
-        except CommandError as error:
-            log.warning("not logged to MLflow: %s", error)
-
-
-def _train(run: _Run, copy: WorkingCopy) -> None:
-    """Add the snapshot as the only one (it holds every outcome so far) and run the pipeline.
-
-    The champion lies where the pipeline's own gate compares, without a recalibration: its offsets
-    know outcomes of the very rows on which that gate judges.
-
-    Raises:
-        GateFailedError: that gate refused the bundle.
-        CommandError: another stage failed.
-    """
-    champion_at = copy.directory / CHAMPION
-    copy_bundle(run.settings.bundles_dir / run.base.version, champion_at)
-    for old in (copy.directory / OUTCOMES).glob("*.parquet.dvc"):
-        old.unlink()
-    with run.engine.connect() as connection:
-        directory = copy.directory / OUTCOMES
-        snapshot = write_snapshot(connection, run.champion.schema, run.clock(), directory)
-    copy.run("dvc", "add", "--quiet", str(OUTCOMES / snapshot.name))
-    for table in sorted((copy.directory / TABLE).glob("*.dvc")):  # an adopted one
-        copy.run("dvc", "checkout", "--quiet", str(TABLE / table.name))
-    seconds = run.params.monitoring.retrain.deadline_minutes * 60
-    try:
-        copy.run("dvc", "repro", deadline_seconds=seconds)
-    except CommandError:
-        if failed := _failed_gates(copy.directory / VERDICT):
-            raise GateFailedError(failed) from None
-        raise
-
-
-def _failed_gates(path: Path) -> list[str]:
-    """Reasons of the pipeline's gate; none where another stage has failed before it."""
-    if not path.exists():
-        return []
-    rules = json.loads(path.read_text())["rules"]
-    return [f"{rule['rule']}: {rule['reason']}" for rule in rules if not rule["passed"]]
 
 
 def _judge(run: _Run, holdout: pd.DataFrame) -> Verdict:
@@ -254,7 +201,8 @@ def _conclude(run: _Run, version: str, verdict: Verdict) -> Outcome:
     with write_transaction(run.engine) as connection:
         require_held(connection, run.ticket)
         current = champion(connection)
-        undisturbed = current is not None and current.version == run.champion.version
+        known = family(connection, run.base.version)
+        undisturbed = current is not None and current.version in known
         state = "promoted" if verdict.promote and undisturbed else "rejected"
         reason = verdict.reason if undisturbed else "the champion changed while this one trained"
         if state == "promoted":

@@ -21,9 +21,9 @@ from contracts.tables import (
     shadow_predictions,
 )
 from monitoring import leases
+from monitoring.attempts import LEASE as RETRAIN
 from monitoring.deletion import LOCK_SECONDS, MOST_ROWS, next_size
 from monitoring.retention import Kept, run_retention
-from monitoring.retrain import LEASE as RETRAIN
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 90
