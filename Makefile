@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats run test test-slow check format replay bench-serve bench-drift soak fuzz bench-score bench-large faults lock clean
+.PHONY: help setup setup-formats run test test-slow check format replay bench-serve bench-drift bench-estimate soak fuzz report-safety bench-score bench-large faults lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,11 +61,19 @@ bench-drift: setup ## false alarms and power of the drift check, beside Evidentl
 	$(BIN)/dvc repro --quiet prepare
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.drift $(if $(WINDOWS),--windows $(WINDOWS))
 
+bench-estimate: setup ## estimated against realised performance, by week and month
+	$(BIN)/dvc repro --quiet package
+	$(BIN)/python -m benchmarks.estimate
+
 soak: setup ## memory and errors of the service in half an hour of load; MINUTES=5 for less
 	$(BIN)/python -m benchmarks.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 fuzz: setup ## 20,000 generated requests with schemathesis, every check on
 	$(BIN)/python -m benchmarks.fuzz $(if $(CASES),--cases $(CASES))
+
+report-safety: setup ## hostile values and names in reports, opened in Chromium: nothing may run
+	@$(BIN)/python -c 'import sys, tests.browser as b; sys.exit(b.find_chromium() is None and "it needs Chromium")'
+	$(BIN)/python -m pytest -m slow tests/end_to_end/test_report_safety.py
 
 bench-score: setup ## batch scoring against plain pandas and scikit-learn of the same run
 	$(BIN)/python -m benchmarks.score

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks import fuzz, score, soak
+from benchmarks import estimate, fuzz, score, soak
 from benchmarks.drift.tables import as_tables as drift_tables
 from benchmarks.faults.table import as_table as faults_table
 from benchmarks.large_table import as_table as stages_table
@@ -21,7 +21,7 @@ from benchmarks.serve import as_tables
 
 PICTURE = Path("docs/replay.png")
 DOCUMENTS = [Path("README.md"), Path("docs/benchmarks.md"), Path("docs/monitoring-quality.md")]
-NAMES = "bench-serve|bench-drift|soak|replay|score|large_table|faults|fuzz"
+NAMES = "bench-serve|bench-drift|bench-estimate|soak|replay|score|large_table|faults|fuzz"
 BLOCK = re.compile(rf"(<!-- ({NAMES}) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -55,6 +55,7 @@ def fill(text: str) -> str:
     makers = {
         "bench-serve": serve_table,
         "bench-drift": drift_tables,
+        "bench-estimate": estimate.as_tables,
         "soak": soak.as_text,
         "replay": replay_table,
         "score": score_table,

@@ -80,7 +80,8 @@ def count(engine: Engine, tally: Tally, months: Months, seconds: float) -> dict[
     """replay.json: the client's counts beside the database's."""
     start, end = _period(months)
     logged = set(read_live(engine, start, end).prediction_id)
-    total = {name: sum(m[name] for m in months) for name in ("retrains", "promotions", "checks")}
+    counted = ("recalibrations", "retrains", "promotions", "checks")
+    total = {name: sum(m[name] for m in months) for name in counted}
     return {
         "requests_answered": len(tally.answered),
         "rows_logged": len(logged),
@@ -94,28 +95,21 @@ def count(engine: Engine, tally: Tally, months: Months, seconds: float) -> dict[
 
 
 def judge(figures: dict[str, Any]) -> str:
-    """One honest sentence on what retraining was worth, over the months after a promotion."""
+    """One honest sentence on what following the outcomes was worth."""
     months: Months = figures["months"]
-    promoted = next((i for i, m in enumerate(months) if m["promotions"]), None)
-    lost = figures["answered_but_not_logged"]
-    sentence = (
-        f"{figures['requests_answered']:,} requests answered, {figures['rows_logged']:,} rows "
-        f"logged, {lost} lost, {figures['failed_requests']} failed; {figures['retrains']} "
-        f"retrains, {figures['promotions']} promotions. "
-    )
-    if promoted is None or promoted + 1 == len(months):
-        return sentence + "No month follows a promotion, so its worth cannot be told."
-    after = months[promoted + 1 :]
-    rows = sum(m["outcomes"] for m in after)
+    rows = sum(m["outcomes"] for m in months)
     loss, auc = (
-        {s: sum(m[measure][s] * m["outcomes"] for m in after) / rows for s in SYSTEMS}
+        {s: sum(m[measure][s] * m["outcomes"] for m in months) / rows for s in SYSTEMS}
         for measure in ("log_loss", "roc_auc")
     )
     verb = "better" if loss["live"] < loss["never"] else "NOT better"
-    return sentence + (
-        f"In the months after the first promotion the live champion's log-loss is "
-        f"{loss['live']:.4f}, {verb} than never retrained ({loss['never']:.4f}); its ROC AUC is "
-        f"{auc['live']:.4f} against {auc['never']:.4f}. The monthly oracle has "
+    return (
+        f"{figures['requests_answered']:,} requests answered, {figures['rows_logged']:,} rows "
+        f"logged, {figures['answered_but_not_logged']} lost, {figures['failed_requests']} failed; "
+        f"{figures['retrains']} retrains, {figures['promotions']} promotions, "
+        f"{figures['recalibrations']} recalibrations. The live champion's log-loss is "
+        f"{loss['live']:.4f}, {verb} than never touched ({loss['never']:.4f}); its ROC AUC (mean "
+        f"of months) is {auc['live']:.4f} against {auc['never']:.4f}. The monthly oracle has "
         f"{loss['monthly']:.4f} and {auc['monthly']:.4f}."
     )
 

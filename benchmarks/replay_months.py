@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from contracts.bundle import Bundle
 from contracts.params import Params
-from contracts.tables import checks, outcomes, predictions, retrains
+from contracts.tables import checks, outcomes, predictions, retrains, stage_changes
+from monitoring.recalibrate import ACTOR
 from pipeline.frames import model_frame
 from pipeline.prepare import prepare
 from pipeline.search import Chosen
@@ -102,10 +103,13 @@ def _events(engine: Engine) -> dict[str, list[str]]:
     with engine.connect() as connection:
         checked = connection.execute(select(checks)).all()
         retrained = connection.execute(select(retrains)).all()
+        moved = select(stage_changes.c.changed_at).where(stage_changes.c.actor == ACTOR)
+        recalibrated = connection.execute(moved).scalars().all()
     return {
         "checks": [f"{row.checked_at:%Y-%m}" for row in checked],
         "alarms": [f"{row.checked_at:%Y-%m}" for row in checked
                    if json.loads(row.findings)["alarm"]],
+        "recalibrations": [f"{at:%Y-%m}" for at in recalibrated],
         "retrains": [f"{row.started_at:%Y-%m}" for row in retrained],
         "promotions": [f"{row.started_at:%Y-%m}" for row in retrained if row.state == "promoted"],
     }  # fmt: skip

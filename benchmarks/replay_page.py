@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 Months = list[dict[str, Any]]
 SYSTEMS = {"live": "live champion", "never": "never retrained", "monthly": "oracle, every month"}
-COUNTS = ["requests", "outcomes", "checks", "alarms", "retrains", "promotions"]
+COUNTS = ["requests", "outcomes", "checks", "alarms", "recalibrations", "retrains", "promotions"]
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Replay</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem}

@@ -14,10 +14,13 @@ from client import AsyncClient
 from contracts.params import Params
 from contracts.settings import Settings
 from monitoring.check import run_check
-from monitoring.retrain import Outcome, run_retrain
+from monitoring.probation import run_probation
+from monitoring.recalibrate import run_recalibration
+from monitoring.retrain import Outcome, retrain_after
 
 # While a retrain runs, traffic is slowed to about this, so that a day lasts as long as it.
 PACED_SECONDS_A_FLIGHT = 0.03
+RECALIBRATE_HOURS = 6  # as the shipped schedule
 
 
 async def replay(
@@ -58,7 +61,7 @@ class _Replay:
         self._params = params
         self._bar = bar
         self._due: list[tuple[datetime, str, int]] = []  # a heap by time known
-        self._retrain: asyncio.Task[Outcome] | None = None
+        self._retrain: asyncio.Task[Outcome | None] | None = None
 
     async def send_all(self, flights: list[Flight], check_every: timedelta) -> None:
         next_check = _midnight(flights[0].hour) + check_every
@@ -67,6 +70,8 @@ class _Replay:
                 await self._check(day)
                 next_check += check_every
             for hour, of_hour in groupby(of_day, lambda flight: flight.hour):
+                if hour.hour % RECALIBRATE_HOURS == 0:
+                    await self._recalibrate(hour)
                 await self._send_hour(list(of_hour))
                 await self._send_due(hour)
             await self._finish_retrain()  # so the next day meets the swap at full speed
@@ -95,25 +100,32 @@ class _Replay:
         """A check at `now`; its retrain runs in a thread while the next day's flights come."""
         directories = (self._settings.bundles_dir, self._settings.reports_dir)
         monitoring = self._params.monitoring
+        found = await asyncio.to_thread(
+            run_probation, self._engine, self._settings.bundles_dir, monitoring, now
+        )
+        if found is not None and found.rolled_back_to is not None:
+            self._bar.write(f"{now:%Y-%m-%d}  rolled back: {found.reason}")
         check = await asyncio.to_thread(run_check, self._engine, *directories, monitoring, now)
         self._bar.write(f"{now:%Y-%m-%d}  {check.decision.action}: {check.decision.reason}")
-        if check.decision.action == "retrain":
-            self._retrain = asyncio.create_task(
-                asyncio.to_thread(
-                    run_retrain,
-                    self._engine,
-                    self._settings,
-                    self._params,
-                    lambda: now,
-                    reason=check.decision.reason,
-                    check_id=check.check_id,
-                )
+        self._retrain = asyncio.create_task(
+            asyncio.to_thread(
+                retrain_after, self._engine, self._settings, self._params, lambda: now, check
+            )
+        )
+
+    async def _recalibrate(self, now: datetime) -> None:
+        recalibrate = self._params.monitoring.recalibrate
+        if recalibrate is not None:
+            await asyncio.to_thread(
+                run_recalibration, self._engine, self._settings, recalibrate, now
             )
 
     async def _finish_retrain(self) -> None:
         if self._retrain:
             outcome = await self._retrain
-            self._bar.write(f"            {outcome.state} {outcome.challenger}: {outcome.reason}")
+            if outcome:
+                told = f"{outcome.state} {outcome.challenger}: {outcome.reason}"
+                self._bar.write(f"            {told}")
             self._retrain = None
 
 

@@ -10,7 +10,7 @@
 from client.blocking import Client
 from client.concurrent import AsyncClient
 from client.errors import ClientError, NoAnswerError, RefusedError
-from client.messages import Outcome, Prediction, Recorded, Row
+from client.messages import Outcome, Prediction, Recorded, Row, Wanted
 from client.retries import Policy
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "Recorded",
     "RefusedError",
     "Row",
+    "Wanted",
 ]

@@ -21,11 +21,14 @@ from client.messages import (
     Recorded,
     Reply,
     Row,
+    Wanted,
     outcomes_call,
     predict_call,
     problem_of,
     read_predictions,
     read_recorded,
+    read_wanted,
+    wanted_call,
 )
 from client.retries import RETRIED, Policy, pause
 
@@ -90,6 +93,18 @@ class Client:
             found += read_recorded(self._send(call))
         return found
 
+    def wanted_outcomes(
+        self, limit: int = 100, older_than_hours: float = 24, newer_than_days: float = 28
+    ) -> list[Wanted]:
+        """Predictions without an outcome whose true labels would help most, most of all first.
+
+        Args:
+            older_than_hours: so that what became true can be known.
+
+        Raises as predict.
+        """
+        return read_wanted(self._send(wanted_call(limit, older_than_hours, newer_than_days)))
+
     def _send(self, call: Call) -> Reply:
         end = time.monotonic() + self._policy.deadline
         for attempt in count():
@@ -100,12 +115,13 @@ class Client:
             if time.monotonic() + seconds >= end:
                 break
             self._sleep(seconds)
-        key = call.headers["Idempotency-Key"]
+        key = call.headers.get("Idempotency-Key", "")
         raise NoAnswerError(self._policy.deadline, problem, key)
 
     def _attempt(self, call: Call, left: float) -> tuple[Reply | None, str]:
         try:
-            got = self._http.post(
+            got = self._http.request(
+                call.method,
                 self._url + call.path,
                 content=call.body,
                 headers={**self._headers, **call.headers},

@@ -22,11 +22,14 @@ from client.messages import (
     Recorded,
     Reply,
     Row,
+    Wanted,
     outcomes_call,
     predict_call,
     problem_of,
     read_predictions,
     read_recorded,
+    read_wanted,
+    wanted_call,
 )
 from client.retries import RETRIED, Policy, pause
 
@@ -77,6 +80,12 @@ class AsyncClient:
             found += read_recorded(await self._send(call))
         return found
 
+    async def wanted_outcomes(
+        self, limit: int = 100, older_than_hours: float = 24, newer_than_days: float = 28
+    ) -> list[Wanted]:
+        """As Client.wanted_outcomes."""
+        return read_wanted(await self._send(wanted_call(limit, older_than_hours, newer_than_days)))
+
     async def _send(self, call: Call) -> Reply:
         end = time.monotonic() + self._policy.deadline
         for attempt in count():
@@ -87,14 +96,18 @@ class AsyncClient:
             if time.monotonic() + seconds >= end:
                 break
             await asyncio.sleep(seconds)
-        key = call.headers["Idempotency-Key"]
+        key = call.headers.get("Idempotency-Key", "")
         raise NoAnswerError(self._policy.deadline, problem, key)
 
     async def _attempt(self, call: Call, left: float) -> tuple[Reply | None, str]:
         timeout = aiohttp.ClientTimeout(total=max(min(left, self._policy.attempt), 0.001))
         try:
-            async with self._session.post(
-                self._url + call.path, data=call.body, headers=call.headers, timeout=timeout
+            async with self._session.request(
+                call.method,
+                self._url + call.path,
+                data=call.body or None,
+                headers=call.headers,
+                timeout=timeout,
             ) as got:
                 reply = Reply(got.status, await got.read(), got.headers.get("Retry-After"))
         except (aiohttp.ClientError, TimeoutError) as error:

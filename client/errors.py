@@ -21,7 +21,7 @@ class NoAnswerError(ClientError):
     """The deadline passed; the request may or may not have been recorded.
 
     Attributes:
-        idempotency_key: repeating the same call with it records nothing twice.
+        idempotency_key: repeating the same call with it records nothing twice; "" = it only reads.
     """
 
     def __init__(self, seconds: float, last: str, idempotency_key: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from client.errors import ClientError, RefusedError
 
@@ -51,12 +52,29 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """A prediction whose true label would help.
+
+    Attributes:
+        features: as they were logged, by name.
+        uncertainty: of the answer: entropy in nats, or the width of a regression's interval.
+    """
+
+    prediction_id: str
+    event_time: datetime
+    features: Mapping[str, Value]
+    prediction: int | str | float
+    uncertainty: float
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """A POST that may be sent several times and counts once."""
+    """A request that may be sent several times and counts once."""
 
     path: str
     body: bytes
     headers: Mapping[str, str]
+    method: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +107,13 @@ def outcomes_call(outcomes: Iterable[Outcome], key: str) -> Call:
             sent["observed_at"] = one.observed_at.isoformat()
         given.append(sent)
     return _call("/outcomes", {"outcomes": given}, key)
+
+
+def wanted_call(limit: int, older_than_hours: float, newer_than_days: float) -> Call:
+    """The request for predictions whose labels would help."""
+    asked = {"limit": limit, "older_than_hours": older_than_hours,
+             "newer_than_days": newer_than_days}  # fmt: skip
+    return Call(f"/outcomes/wanted?{urlencode(asked)}", b"", {}, "GET")
 
 
 def _plain(row: Row) -> Any:
@@ -134,6 +159,24 @@ def read_recorded(reply: Reply) -> list[Recorded]:
     return [
         Recorded(one["prediction_id"], one["status"], one.get("problem"))
         for one in answer["results"]
+    ]
+
+
+def read_wanted(reply: Reply) -> list[Wanted]:
+    """What is wanted, most of all first.
+
+    Raises:
+        RefusedError: it is no answer.
+    """
+    return [
+        Wanted(
+            one["prediction_id"],
+            datetime.fromisoformat(one["event_time"]),
+            one["features"],
+            one["prediction"],
+            one["uncertainty"],
+        )
+        for one in _read(reply, (200,))["wanted"]
     ]
 
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from contracts.onnx_model import OnnxModel
 from contracts.schema import FeatureSchema
 
-FORMAT = 2
-READABLE = (1, 2)  # format 1 had exactly FILES_OF_FORMAT_1
+FORMAT = 3
+READABLE = (1, 2, 3)
 MANIFEST = "manifest.json"
 ONNX = "model.onnx"  # absent where ONNX would answer differently: served from model.skops
 REQUIRED = frozenset(
@@ -30,16 +30,23 @@ REQUIRED = frozenset(
         "schema.json",
         "model.skops",
         "reference.parquet",
+        "unseen.parquet",
         "metrics.json",
         "model_card.md",
         "model_card.html",
     }
 )
-FILES_OF_FORMAT_1 = (REQUIRED | {ONNX}) - {"model_card.html"}
+# Up to format 2 the reference held the model's answers to rows that it had learned from.
+FILES_OF_FORMAT_2 = REQUIRED - {"unseen.parquet"}
+FILES_OF_FORMAT_1 = (FILES_OF_FORMAT_2 | {ONNX}) - {"model_card.html"}
+_FILES = {1: FILES_OF_FORMAT_1, 2: FILES_OF_FORMAT_2, 3: REQUIRED}
 # A large forest is mostly repetition; the other files are compressed by their own formats.
 COMPRESSED = ".gz"
 COMPRESS_FROM_BYTES = 1_000_000
 VERSION_LENGTH = 12
+# In the manifest, and among the facts of a registered version: the version whose model this is.
+RECALIBRATES = "recalibrates"
+OFFSETS = "offsets"  # among those facts only: what its answers are shifted by
 
 
 class BundleError(ValueError):
@@ -67,6 +74,11 @@ class Bundle:
     @property
     def schema(self) -> FeatureSchema:
         return FeatureSchema.from_json(self.files["schema.json"])
+
+    @property
+    def answers_unseen(self) -> bool:
+        """Whether the reference's rows were answered by models that had not learned from them."""
+        return bool(self.manifest["format"] >= 3)
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -138,6 +150,16 @@ def load_bundle(directory: Path) -> Bundle:
     return Bundle(version, manifest, _decompress(stored, manifest, directory))
 
 
+def base_of(bundle: Bundle, bundles: Path) -> Bundle:
+    """The bundle as it was trained: itself, or the one in `bundles` that it recalibrates.
+
+    Raises:
+        BundleError: that one is damaged or gone.
+    """
+    base = bundle.manifest.get(RECALIBRATES)
+    return bundle if base is None else load_bundle(bundles / base)
+
+
 def copy_bundle(source: Path, bundles: Path) -> str:
     """Verify `source` and copy it to `bundles/<version>`; already there and whole = nothing to do.
 
@@ -199,7 +221,7 @@ def _parse_manifest(content: bytes, directory: Path) -> dict[str, Any]:
     if found not in READABLE:
         raise BundleError(f"{directory} has bundle format {found}, this code reads {READABLE}")
     plain = {name.removesuffix(COMPRESSED) for name in names}
-    expected = FILES_OF_FORMAT_1 if found == 1 else REQUIRED
+    expected = _FILES[found]
     if plain != expected and plain != expected | {ONNX}:
         raise BundleError(f"{directory} lists {sorted(names)}, not {sorted(expected)}")
     return manifest

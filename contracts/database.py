@@ -1,4 +1,7 @@
-"""Engine and transactions. On SQLite: one ledger, WAL, and no checkpoint beside other writers."""
+"""Engine and transactions. On SQLite: one ledger, WAL, and no checkpoint beside other writers.
+
+What is deleted is overwritten with zeros there (secure_delete), in the file as in the log.
+"""
 
 import fcntl
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 BUSY_SECONDS = 5.0
 # libpq's least; a server that does not even accept is as good as gone.
 CONNECT_SECONDS = 2
+TRUNCATE_MILLISECONDS = 20
 
 
 class DatabaseUrlError(ValueError):
@@ -64,21 +68,86 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
-def checkpoint(engine: Engine) -> bool:
-    """Copy SQLite's write-ahead log into the database; only the ledger calls this.
+def checkpoint(engine: Engine, *, truncate: bool = False) -> bool:
+    """Copy SQLite's write-ahead log into the database; only for whoever has the service's place.
+
+    Args:
+        truncate: leave an empty log, so that nothing deleted stays in it.
 
     Returns:
-        False if another process was writing: try again later. True on PostgreSQL.
+        False if another process was writing, or with `truncate` reading: try again later. True
+        on PostgreSQL.
     """
     if engine.dialect.name != "sqlite":
         return True
     try:
         with _sqlite_lock(engine, fcntl.LOCK_EX | fcntl.LOCK_NB):
             with engine.connect() as connection:
-                connection.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
-        return True
+                cursor = connection.connection.cursor()
+                return _empty_log(engine, cursor) if truncate else _copy_log(cursor)
     except BlockingIOError:
         return False
+
+
+def _copy_log(cursor: Any) -> bool:
+    cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    return True
+
+
+def _empty_log(engine: Engine, cursor: Any) -> bool:
+    """Waits for readers, but no answer has to wait long for this."""
+    ((usual,),) = cursor.execute("PRAGMA busy_timeout").fetchall()
+    cursor.execute(f"PRAGMA busy_timeout={TRUNCATE_MILLISECONDS}").fetchall()
+    try:
+        ((is_busy, _pages, _copied),) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={usual}").fetchall()
+    if not is_busy:
+        _wish(engine).unlink(missing_ok=True)
+    return not is_busy
+
+
+def wish_for_empty_log(engine: Engine) -> None:
+    """Ask the ledger of a running service to empty SQLite's log; it does so within a second."""
+    if engine.dialect.name == "sqlite":
+        _wish(engine).touch()
+
+
+def is_empty_log_wished(engine: Engine) -> bool:
+    """Whether somebody has asked, and the ledger has not come to it."""
+    return engine.dialect.name == "sqlite" and _wish(engine).exists()
+
+
+def _wish(engine: Engine) -> Path:
+    return Path(f"{engine.url.database}.empty-log")
+
+
+def rewrite(engine: Engine) -> None:
+    """Write a SQLite file anew, without what pages may have kept of earlier rows (VACUUM).
+
+    Only for whoever has the service's place. Needs as much disk again, and time.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    with _sqlite_lock(engine, fcntl.LOCK_EX), engine.connect() as connection:
+        connection.connection.cursor().execute("VACUUM")
+
+
+@contextmanager
+def hold_service_place(engine: Engine) -> Iterator[None]:
+    """On SQLite, keep the place of the only service; nothing else then checkpoints or spools.
+
+    On PostgreSQL there is no such place.
+
+    Raises:
+        BlockingIOError: a service, or somebody in its place, has it.
+    """
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    with Path(f"{engine.url.database}.service.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 @contextmanager
@@ -98,6 +167,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "synchronous=FULL",  # a 200 means: on disk
         "wal_autocheckpoint=0",
         "foreign_keys=ON",
+        "secure_delete=ON",  # an erased person's row is gone from the file's bytes too
     ):
         connection.execute(f"PRAGMA {pragma}")
 

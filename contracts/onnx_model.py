@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from contracts.recalibration import shift
 from contracts.schema import FeatureSchema
 
 PROBABILITIES, VALUE = "probabilities", "variable"
@@ -26,6 +27,7 @@ class OnnxModel:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self.schema = schema
+        self._target = schema.target
         self._session = onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"]
         )
@@ -42,7 +44,7 @@ class OnnxModel:
         feed = {"numeric": numeric, "categorical": text}
         feed = {name: feed[name] for name in self._inputs}
         found: NDArray[np.float32] = self._session.run(self._output, feed)[0]
-        return found
+        return shift(self._target.task, found, self._target.offsets)
 
     def answers_of(self, columns: Any) -> NDArray[np.float32]:
         """The same from named columns (a frame or a mapping of lists)."""

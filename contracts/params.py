@@ -40,6 +40,7 @@ class Data(Section):
     until: date
     timestamp: str | None = None
     id: str | None = None
+    entity: str | None = None  # the feature that names whom a row is about; monitoring/erase.py
     task: Task = "binary"
     target: str
     classes: list[ClassLabel] = []
@@ -175,6 +176,10 @@ class Policy(Section):
     min_days: Annotated[int, Field(ge=2)]
     cooldown_days: Annotated[int, Field(ge=0)]
     retrain_every_days: PositiveInt | None = None
+    retrain_every_outcomes: PositiveInt | None = None
+    debounce_checks: PositiveInt = 1
+    most_per_day: PositiveInt | None = 2
+    most_per_30_days: PositiveInt | None = 8
     performance_t: float
 
 
@@ -190,6 +195,20 @@ class DriftParams(Section):
     blocks: Blocks | None = None
 
 
+class EstimateParams(Section):
+    """How performance is estimated before outcomes arrive.
+
+    `mature_days`: how long outcomes take; those of younger rows are left out, as they may not be
+    like the rest. The others are followed over the newest `lasting_days` that have any, and what is
+    left over `recent_days`.
+    """
+
+    mature_days: Annotated[int, Field(ge=0)] = 1
+    lasting_days: PositiveInt = 14
+    recent_days: PositiveInt = 3
+    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.95
+
+
 class Gate(Section):
     min_days: Annotated[int, Field(ge=2)]
     min_rows: PositiveInt
@@ -200,15 +219,76 @@ class Retrain(Section):
     deadline_minutes: PositiveInt
 
 
+class Recalibrate(Section):
+    """How the champion's answers follow the newest outcomes; docs/adr/0027."""
+
+    schedule: str = "30 */6 * * *"
+    days: PositiveInt = 3
+    mature_hours: PositiveInt = 8
+    min_rows: PositiveInt = 500
+    ridge: Annotated[float, Field(gt=0)] = 300.0
+    least_change: Annotated[float, Field(ge=0)] = 0.1
+    judged_days: PositiveInt = 28
+    min_days: Annotated[int, Field(ge=2)] = 3
+    min_t: float = -1.0
+
+
+class Probation(Section):
+    """How a promoted challenger is watched; docs/adr/0028."""
+
+    days: PositiveInt = 28
+    min_days: Annotated[int, Field(ge=2)] = 7
+    mature_hours: PositiveInt = 8
+    max_t: float = 2.0
+
+
+class ReportsParams(Section):
+    """Which reports stay on disk: the newest, as long as they are not too old."""
+
+    keep: PositiveInt = 200
+    keep_days: PositiveInt = 90
+
+
+class Retention(Section):
+    """How long predictions are kept, and how many; None = for ever, and all."""
+
+    days: PositiveInt | None = None
+    rows: PositiveInt | None = None
+
+
 class Monitoring(Section):
     schedule: str
     window_days: PositiveInt
     performance_days: PositiveInt
     max_rows: PositiveInt
     drift: DriftParams = DriftParams()
+    reports: ReportsParams = ReportsParams()
+    estimate: EstimateParams = EstimateParams()
     policy: Policy
     gate: Gate
     retrain: Retrain
+    probation: Probation | None = None  # none: what was promoted stays
+    recalibrate: Recalibrate | None = None  # none: only retrains follow the outcomes
+    retention: Retention = Retention()
+
+    @property
+    def longest_days(self) -> int:
+        """How far back anything here looks at predictions."""
+        days = self.window_days, self.performance_days, self.policy.min_outcome_days
+        followed = self.recalibrate.judged_days + self.recalibrate.days if self.recalibrate else 0
+        watched = self.probation.days if self.probation else 0
+        return max(*days, self.gate.min_days, followed, watched)
+
+    @model_validator(mode="after")
+    def _what_is_looked_at_is_kept(self) -> "Monitoring":
+        days = self.retention.days
+        if days is not None and days < self.longest_days:
+            raise ValueError(
+                f"retention.days {days} is less than {self.longest_days}, the longest of "
+                "what checks, retrains, probation and recalibration look back: "
+                "checks would miss what they judge"
+            )
+        return self
 
 
 class Params(Section):
@@ -226,6 +306,8 @@ class Params(Section):
         theirs = {self.data.target, self.data.time_column, self.data.id or self.data.target}
         if answers := theirs & self.features.keys():
             raise ValueError(f"target, timestamp and id cannot be features: {sorted(answers)}")
+        if self.data.entity is not None and self.data.entity not in self.features:
+            raise ValueError(f"data.entity: {self.data.entity!r} is no feature, so no row holds it")
         ours = [name for name in self.features if name.startswith(RESERVED)]
         if ours:
             raise ValueError(f"names that begin with {RESERVED!r} are kept for the product: {ours}")

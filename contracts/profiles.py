@@ -134,6 +134,22 @@ def count(bins: Sequence[Bins], columns: Mapping[str, Any], blocks: Any) -> Prof
             places = one.places(columns[one.name])
         else:
             places = np.full(len(inverse), MISSING, np.intp)
-        flat = np.bincount(inverse * one.size + places, minlength=len(starts) * one.size)
-        counts[one.name] = flat.reshape(len(starts), one.size)
+        counts[one.name] = _histograms(one, places, inverse, len(starts))
     return Profile(starts, counts)
+
+
+def add(profile: Profile, one: Bins, values: Any, blocks: Any) -> Profile:
+    """The profile with one more column, which not every row need have.
+
+    Args:
+        values: of n rows, as Bins.places takes them.
+        blocks: (n,) integers, the block of each row, one of the profile's.
+    """
+    at = np.searchsorted(profile.blocks, np.asarray(blocks, np.int64))
+    found = _histograms(one, one.places(values), at, len(profile.blocks))
+    return Profile(profile.blocks, {**profile.counts, one.name: found})
+
+
+def _histograms(one: Bins, places: NDArray[np.intp], at: NDArray[np.intp], blocks: int) -> Counts:
+    flat = np.bincount(at * one.size + places, minlength=blocks * one.size)
+    return flat.reshape(blocks, one.size)

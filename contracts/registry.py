@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, func, insert, select
 
 from contracts.audit import record
-from contracts.bundle import Bundle, copy_bundle, load_bundle
+from contracts.bundle import OFFSETS, RECALIBRATES, Bundle, copy_bundle, load_bundle
 from contracts.database import write_transaction
 from contracts.tables import model_versions, stage_changes
 from contracts.traffic import Rule, append_rule, current_traffic
@@ -74,6 +74,18 @@ def versions(connection: Connection) -> list[Row[Any]]:
     """Rows of model_versions, newest first."""
     newest_first = select(model_versions).order_by(model_versions.c.registered_at.desc())
     return list(connection.execute(newest_first))
+
+
+def family(connection: Connection, version: str) -> dict[str, tuple[float, ...]]:
+    """The offsets of a version and of all that are the same model; the trained one has none."""
+    found = connection.execute(select(model_versions.c.version, model_versions.c.made))
+    made = {row.version: json.loads(row.made) for row in found}
+    base = made.get(version, {}).get(RECALIBRATES, version)
+    return {
+        each: tuple(its.get(OFFSETS, ()))
+        for each, its in {version: {}, **made}.items()
+        if each == version or its.get(RECALIBRATES, each) == base
+    }
 
 
 def promote(

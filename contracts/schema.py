@@ -22,10 +22,12 @@ MISSING_CATEGORY = ""
 EVENT_TIME = DEFAULT_TIMESTAMP  # aware UTC
 OUTCOME = f"{RESERVED}outcome"
 GROUP = f"{RESERVED}group"  # rows that a split must keep together
+VERSION = f"{RESERVED}version"  # of the model that answered
 ANSWER = f"{RESERVED}answer"  # + output: what a model answered, see Target.outputs
 BASELINE = f"{RESERVED}baseline"  # + output: the same by a model that knows no feature
-FORMAT = 2
-READABLE = (1, 2)  # format 1 knew binary targets only; what it lacks has defaults
+FORMAT = 3
+# Format 1 knew binary targets only, 2 no offsets; what they lack has defaults.
+READABLE = (1, 2, 3)
 # Beyond this, sums inside a linear model can overflow float32 and answer NaN.
 MAGNITUDE_LIMIT = 1e30
 
@@ -61,7 +63,7 @@ class Target:
 
     A binary model answers its last class from `threshold` upwards, a multiclass one the likeliest
     class. A regression's true value lies within `margin` of its answer for a share `coverage` of
-    rows.
+    rows. `offsets` recalibrate what the model answers, see contracts/recalibration.py.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Target:
     task: Task = "binary"
     margin: float | None = None
     coverage: float | None = None
+    offsets: tuple[float, ...] = ()
 
     @property
     def outputs(self) -> list[str]:

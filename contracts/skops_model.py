@@ -10,6 +10,7 @@ import skops.io
 from numpy.typing import NDArray
 
 from contracts.model_frame import frame_of
+from contracts.recalibration import shift
 from contracts.schema import FeatureSchema
 
 # Everything that our candidates contain beyond what skops trusts by itself.
@@ -55,7 +56,8 @@ class SkopsModel:
         """float32 (n, outputs), as OnnxModel.answers."""
         if not len(numeric):  # scikit-learn refuses to answer nothing
             return np.empty((0, len(self.schema.target.outputs)), np.float32)
-        return answer(self.pipeline, frame_of(numeric, text, self.schema), self.schema)
+        found = answer(self.pipeline, frame_of(numeric, text, self.schema), self.schema)
+        return shift(self.schema.target.task, found, self.schema.target.offsets)
 
     def answers_of(self, columns: Any) -> NDArray[np.float32]:
         """The same from named columns."""

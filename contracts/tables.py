@@ -143,6 +143,24 @@ retrains = Table(
     Column("verdict", Text, nullable=False),  # JSON object: the gate's figures, or the error
 )
 
+# One row per question to the governor (monitoring/governor.py), also where the answer was no.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("decision_id", String(36), primary_key=True),
+    Column("decided_at", UtcDateTime, nullable=False, index=True),
+    # performance | schedule | outcomes | person | recalibration; check = nothing asked;
+    # restart = buried
+    Column("trigger", String(16), nullable=False),
+    Column("trigger_id", String(36), nullable=False, index=True),  # check, request or retrain
+    Column("actor", String(200), nullable=False),  # who asked
+    Column("action", String(16), nullable=False),  # retrain | recalibrate; keep = nothing asked
+    Column("answer", String(8), nullable=False),  # yes | no
+    Column("seen", Text, nullable=False),  # what the trigger saw, or what the person said
+    Column("reason", Text, nullable=False),  # why yes, or why no
+    Column("retrain_id", String(36)),  # what it began, or what was buried
+)
+
 # One row per API key; the key itself is shown once and stored nowhere.
 api_keys = Table(
     "api_keys",

@@ -6,9 +6,8 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,19 @@ from uuid_utils import uuid7
 from contracts.bundle import Bundle, BundleError, load_bundle
 from contracts.database import DatabaseUrlError, make_engine, write_transaction
 from contracts.migrate import DatabaseOutOfDateError, require_current
-from contracts.params import Monitoring, ParamsError, load_params
-from contracts.registry import champion
+from contracts.params import Monitoring, ParamsError, Policy, load_params
+from contracts.registry import champion, family
+from contracts.schema import VERSION
 from contracts.settings import Settings
-from contracts.tables import checks, outcomes, predictions, retrains
+from contracts.tables import checks, outcomes, predictions
 from monitoring.drift_state import Drift
+from monitoring.estimate import Estimated
+from monitoring.history import checks_stood, read_history
 from monitoring.inputs import judge_inputs
+from monitoring.outlook import look_ahead, say, settle
 from monitoring.performance import Performance, measure
 from monitoring.policy import Decision, Evidence, decide
+from monitoring.report_files import name_report, prune_reports
 from monitoring.reports import ReportError, write_report
 from monitoring.windows import count_rows, read_rows, read_scores
 
@@ -57,8 +61,10 @@ class Check:
     check_id: str
     decision: Decision
     inputs: Drift | None
+    estimated: Estimated
     performance: Performance
     report: str | None
+    evidence: Evidence
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -71,6 +77,8 @@ def run_check(
     engine: Engine, bundles: Path, reports: Path, params: Monitoring, now: datetime
 ) -> Check:
     """Check the window that ends now and record it; starts nothing.
+
+    Estimates of earlier checks whose outcomes have come get what was realised beside them.
 
     Raises:
         NoChampionError: nothing was ever promoted.
@@ -85,18 +93,26 @@ def run_check(
         rows = count_rows(connection, start, now)
         frame = read_rows(connection, bundle.schema, start, now, params.max_rows)
         performance = _performance(connection, bundle, params, now)
-        history = _history(connection, bundle, now)
+        history = _history(connection, bundle, params.policy, now)
+        offsets = family(connection, bundle.version)
+        estimated = look_ahead(connection, bundle, frame, params, now)
+    settle(engine, bundles, params, now)
     check_id, name, findings, inputs = str(uuid7()), None, {}, None
     if rows >= params.policy.min_rows:
-        inputs = judge_inputs(bundle, frame, params.drift, np.random.default_rng(SEED))
-        name = f"check-{now:%Y%m%dT%H%M%S}-{check_id[-6:]}.html"
+        generator = np.random.default_rng(SEED)
+        inputs = judge_inputs(bundle, frame, params.drift, generator, offsets)
+        name = name_report(check_id, now)
         try:
-            findings = write_report(bundle, frame, reports / name)
+            findings = write_report(bundle, frame, inputs.causes, reports / name)
         except ReportError as error:  # performance is judged all the same
             name, findings = None, {"error": str(error)}
+        findings["versions"] = frame[VERSION].value_counts(normalize=True).to_dict()
     evidence = Evidence(now, rows, inputs=inputs, performance=performance, **history)
-    check = Check(check_id, decide(evidence, params.policy), inputs, performance, name)
+    decision = decide(evidence, params.policy)
+    decision = replace(decision, reason=f"{decision.reason}; {say(estimated)}")
+    check = Check(check_id, decision, inputs, estimated, performance, name, evidence)
     _record(engine, check, evidence, bundle, start, findings)
+    prune_reports(reports, params.reports, now)
     return check
 
 
@@ -105,11 +121,14 @@ def _performance(
 ) -> Performance:
     start = now - timedelta(days=params.performance_days)
     limit = 10 * params.max_rows
-    scores = read_scores(connection, bundle.schema, start, now, bundle.version, limit)
+    versions = list(family(connection, bundle.version))
+    scores = read_scores(connection, bundle.schema, start, now, versions, limit)
     return measure(scores, bundle.schema, bundle.metrics.get("mae"))
 
 
-def _history(connection: Connection, bundle: Bundle, now: datetime) -> dict[str, Any]:
+def _history(
+    connection: Connection, bundle: Bundle, policy: Policy, now: datetime
+) -> dict[str, Any]:
     learned_until = datetime.fromisoformat(bundle.manifest["trained_until"])
     times = predictions.c.event_time
     labelled = (
@@ -119,14 +138,17 @@ def _history(connection: Connection, bundle: Bundle, now: datetime) -> dict[str,
         .join(predictions, predictions.c.prediction_id == outcomes.c.prediction_id)
         .where(times > learned_until, times < now)
     )
-    earlier = select(func.max(retrains.c.started_at)).where(retrains.c.started_at <= now)
+    earlier = read_history(connection, now)
     number, days = connection.execute(labelled).one()
     return {
         "outcomes": number,
         "outcome_days": days,
-        "last_retrain": connection.execute(earlier).scalar_one(),
-        "fruitless": _fruitless(connection, now),
+        "last_retrain": earlier.last_retrain,
+        "fruitless": earlier.fruitless,
         "learned_until": learned_until,
+        "stood": checks_stood(
+            connection, list(family(connection, bundle.version)), now, policy.debounce_checks - 1
+        ),
     }
 
 
@@ -141,14 +163,6 @@ def last_facts(connection: Connection) -> dict[str, Any] | None:
     return {"alarm": found.get("alarm", False), "reason": row.reason, "causes": causes}
 
 
-def _fruitless(connection: Connection, now: datetime) -> int:
-    """How many of the newest retrains in a row ended without a promotion."""
-    ended = retrains.c.state.in_(["promoted", "rejected", "failed"])
-    query = select(retrains.c.state).where(ended, retrains.c.started_at <= now)
-    states = connection.execute(query.order_by(retrains.c.started_at.desc())).scalars()
-    return sum(1 for _ in takewhile(lambda state: state != "promoted", states))
-
-
 def _record(
     engine: Engine,
     check: Check,
@@ -158,8 +172,11 @@ def _record(
     findings: dict[str, Any],
 ) -> None:
     inputs = evidence.inputs
-    detail = {"alarm": check.decision.alarm, "inputs": inputs and asdict(inputs),
-              "drift": findings, "performance": asdict(check.performance)}  # fmt: skip
+    wish = check.decision.wish
+    detail = {"alarm": check.decision.alarm, "wish": wish and wish.kind,
+              "inputs": inputs and asdict(inputs),
+              "drift": findings, "performance": asdict(check.performance),
+              "estimated": asdict(check.estimated), "realised": None}  # fmt: skip
     with write_transaction(engine) as connection:
         connection.execute(
             insert(checks).values(

@@ -1,15 +1,16 @@
-"""The only file that knows Evidently: compares two windows, draws the report, judges columns.
+"""The only file that knows Evidently: compares two windows and draws the report.
 
 Runs as its own process (`python -m monitoring.drift`), because Evidently takes 270 MB and seconds
 to import, and a column that it cannot digest must not take the scheduler down.
 
 The methods are named, so that a result does not depend on how many rows the reference has, which
-is what Evidently's defaults do.
+is what Evidently's defaults do. Its page has all values of the compared columns in it, unescaped:
+it gets none but those of plain_text.py.
 """
 
 import argparse
-import html
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,62 +19,79 @@ from evidently import DataDefinition, Dataset, Report
 from evidently.presets import DataDriftPreset, DataSummaryPreset
 
 from contracts.schema import FeatureSchema
+from monitoring.plain_text import plain, plain_values, type_column
 
 NUMERIC_METHOD = "wasserstein"  # divided by the reference's standard deviation
 CATEGORICAL_METHOD = "jensenshannon"
 THRESHOLD = 0.1
+MOST_ANSWERS = 3  # classes whose probabilities are compared
+LEAST_MISSING = 0.005  # difference of the missing shares that is told
+
+Frames = tuple[pd.DataFrame, pd.DataFrame]  # reference, current window
 
 
 def compare(
-    reference: pd.DataFrame, current: pd.DataFrame, schema: FeatureSchema, report: Path
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    schema: FeatureSchema,
+    features: Sequence[str],
+    report: Path,
 ) -> dict[str, Any]:
-    """Write the report and say which columns drifted.
+    """Write the report and say how far columns are apart.
 
     Args:
         reference: the bundle's sample: features and schema.answers.
         current: the window, the same columns; a feature may be absent or all missing.
+        features: those that the report is about, besides the answers.
 
     Returns:
         `columns`: name -> {distance, drifted}; `not_judged`: name -> why; `vanished`: those of
         them that the reference has; `share` of drifted and vanished ones among both;
-        `missing`: name -> [share in reference, share in current].
+        `missing`: name -> [share in reference, share in current], where they differ.
     """
-    not_judged = _find_unusable(reference, current, schema)
-    answers = _name_answers(schema)
-    numeric = [n for n in [*schema.numeric, *answers] if n not in not_judged]
-    text = [n for n in schema.categorical if n not in not_judged]
-    names = {
-        name: f"{i:02d} {html.escape(answers.get(name, name))}"
-        for i, name in enumerate([*numeric, *text])
+    answers = dict(list(_name_answers(schema).items())[:MOST_ANSWERS])
+    wanted = [n for n in features if n not in schema.datetimes]  # they move on by nature
+    frames = _typed((reference, current), [*wanted, *answers], schema)
+    not_judged = _find_unusable(frames, [*wanted, *answers])
+    compared = [n for n in [*wanted, *answers] if n not in not_judged]
+    names = {n: f"{i:02d} {plain(answers.get(n, n))}" for i, n in enumerate(compared)}
+    text = [n for n in compared if n in schema.categorical]
+    found = draw(_plain(frames, text, names), [names[n] for n in text], report)
+    columns = {answers.get(name, name): found[shown] for name, shown in names.items()}
+    vanished = [n for n in not_judged if _has_values(frames[0], n)]
+    drifted = sum(column["drifted"] for column in columns.values()) + len(vanished)
+    judged = len(columns) + len(vanished)
+    return {
+        "columns": columns,
+        "share": drifted / judged if judged else None,
+        "vanished": [answers.get(name, name) for name in vanished],
+        "not_judged": {answers.get(name, name): why for name, why in not_judged.items()},
+        "missing": _missing_shares(frames, wanted),
     }
+
+
+def draw(frames: Frames, text: Sequence[str], report: Path) -> dict[str, dict[str, Any]]:
+    """Let Evidently write its page of two frames with the same columns, floats and `text`.
+
+    It escapes nothing: whoever can choose a value of these frames chooses what the page does.
+
+    Returns:
+        Column -> {distance, drifted}.
+    """
+    reference, current = frames
     definition = DataDefinition(
-        numerical_columns=[names[n] for n in numeric], categorical_columns=[names[n] for n in text]
+        numerical_columns=[n for n in reference if n not in text], categorical_columns=list(text)
     )
-    frames = [
-        Dataset.from_pandas(_safe(frame, numeric, text, names), data_definition=definition)
-        for frame in (current, reference)
-    ]
+    sets = [Dataset.from_pandas(f, data_definition=definition) for f in (current, reference)]
     preset = DataDriftPreset(
         num_method=NUMERIC_METHOD,
         num_threshold=THRESHOLD,
         cat_method=CATEGORICAL_METHOD,
         cat_threshold=THRESHOLD,
     )
-    snapshot = Report([preset, DataSummaryPreset()]).run(*frames)
+    snapshot = Report([preset, DataSummaryPreset()]).run(*sets)
     snapshot.save_html(str(report))  # a Path would silently write nothing
-    columns = {
-        answers.get(name, name): found for name, found in _distances(snapshot.dict(), names).items()
-    }
-    vanished = [n for n in not_judged if _has_values(reference, n)]
-    drifted = sum(column["drifted"] for column in columns.values()) + len(vanished)
-    judged = len(columns) + len(vanished)
-    return {
-        "columns": columns,
-        "share": drifted / judged if judged else None,
-        "vanished": vanished,
-        "not_judged": not_judged,
-        "missing": _missing_shares(reference, current, schema),
-    }
+    return _distances(snapshot.dict())
 
 
 def _name_answers(schema: FeatureSchema) -> dict[str, str]:
@@ -91,14 +109,19 @@ def _name_answers(schema: FeatureSchema) -> dict[str, str]:
     return {c: f"{n} (answered)" if n in schema.names else n for c, n in shown.items()}
 
 
-def _find_unusable(
-    reference: pd.DataFrame, current: pd.DataFrame, schema: FeatureSchema
-) -> dict[str, str]:
+def _typed(frames: Frames, names: Sequence[str], schema: FeatureSchema) -> Frames:
+    """Only these columns, as far as a frame has them; what is no number is missing."""
+    reference, current = (
+        pd.DataFrame({n: type_column(f[n], n, schema) for n in names if n in f}) for f in frames
+    )
+    return reference, current
+
+
+def _find_unusable(frames: Frames, names: Sequence[str]) -> dict[str, str]:
     """Columns on which Evidently would raise, and why."""
     found = {}
-    moments = set(schema.datetimes)  # they move on by nature
-    for name in [*(n for n in schema.names if n not in moments), *_name_answers(schema)]:
-        for side, frame in (("reference", reference), ("current window", current)):
+    for name in names:
+        for side, frame in zip(("reference", "current window"), frames, strict=True):
             if name not in frame:
                 found[name] = f"absent in the {side}"
             elif frame[name].isna().all():
@@ -110,41 +133,36 @@ def _has_values(frame: pd.DataFrame, name: str) -> bool:
     return name in frame and bool(frame[name].notna().any())
 
 
-def _safe(
-    frame: pd.DataFrame, numeric: list[str], text: list[str], names: dict[str, str]
-) -> pd.DataFrame:
-    """Only judged columns, plain types; text escaped, as Evidently puts it into HTML as it is."""
-    numbers = {names[n]: pd.to_numeric(frame[n]).astype(float) for n in numeric}
-    words = {
-        names[n]: frame[n].map(lambda v: html.escape(str(v)), na_action="ignore").astype(object)
-        for n in text
-    }
-    return pd.DataFrame(numbers | words)
+def _plain(frames: Frames, text: Sequence[str], names: dict[str, str]) -> Frames:
+    """The compared columns by the names that the report has for them, with plain values."""
+    values = {n: [frame[n] for frame in frames] for n in names}
+    values |= {n: plain_values(values[n]) for n in text}
+    reference, current = (
+        pd.DataFrame({names[n]: columns[side] for n, columns in values.items()}) for side in (0, 1)
+    )
+    return reference, current
 
 
-def _distances(result: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    originals = {shown: name for name, shown in names.items()}
+def _distances(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
     found = {}
     for metric in result["metrics"]:
-        column = metric["config"].get("column")
-        if column in originals and "ValueDrift" in metric["config"]["type"]:
+        if "ValueDrift" in metric["config"]["type"]:
             distance = float(metric["value"])
-            found[originals[column]] = {
+            found[metric["config"]["column"]] = {
                 "distance": round(distance, 4),
                 "drifted": distance >= THRESHOLD,
             }
     return found
 
 
-def _missing_shares(
-    reference: pd.DataFrame, current: pd.DataFrame, schema: FeatureSchema
-) -> dict[str, list[float]]:
+def _missing_shares(frames: Frames, names: Sequence[str]) -> dict[str, list[float]]:
     """Evidently drops missing values before it compares, so they are reported here."""
-    return {
-        name: [round(float(frame[name].isna().mean()), 4) for frame in (reference, current)]
-        for name in schema.names
-        if name in reference and name in current
+    shares = {
+        n: [round(float(frame[n].isna().mean()), 4) for frame in frames]
+        for n in names
+        if all(n in frame for frame in frames)
     }
+    return {n: both for n, both in shares.items() if abs(both[0] - both[1]) >= LEAST_MISSING}
 
 
 def main() -> None:
@@ -152,6 +170,7 @@ def main() -> None:
     parser.add_argument("--reference", type=Path, required=True, help="read: parquet")
     parser.add_argument("--current", type=Path, required=True, help="read: parquet")
     parser.add_argument("--schema", type=Path, required=True, help="read: JSON")
+    parser.add_argument("--features", type=Path, required=True, help="read: JSON list of names")
     parser.add_argument("--report", type=Path, required=True, help="written: HTML")
     parser.add_argument("--findings", type=Path, required=True, help="written: JSON")
     arguments = parser.parse_args()
@@ -159,6 +178,7 @@ def main() -> None:
         pd.read_parquet(arguments.reference),
         pd.read_parquet(arguments.current),
         FeatureSchema.from_json(arguments.schema.read_bytes()),
+        json.loads(arguments.features.read_text()),
         arguments.report,
     )
     arguments.findings.write_text(json.dumps(findings, indent=1) + "\n")

@@ -6,6 +6,7 @@ does no harm by itself, and outcomes, or an estimate of the loss, have to show i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from monitoring.quality import Fault
@@ -16,6 +17,7 @@ State = Literal["ok", "watch", "alarm", "not enough data"]
 # Of the declared rate of false alarms; the rest is for the faults, which have no p-value.
 TEST_SHARE = 0.8
 LISTED = 10  # columns that a sentence names
+MOST_FAULTS = 50  # that are told one by one: a wide table can have thousands at once
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,23 @@ class Limits:
 
 @dataclass(frozen=True)
 class Drift:
-    """What was found; `causes` are columns, the gravest first."""
+    """What was found.
+
+    Attributes:
+        causes: columns, the gravest first.
+        p: of the window as a whole; see Significance.
+        rate: p at or below it is a change.
+        faults: of the data, the gravest first.
+        compared: the most surprising columns, whether they changed or not.
+    """
 
     state: State
     reasons: tuple[str, ...]
     causes: tuple[str, ...]
+    p: float | None = None
+    rate: float | None = None
+    faults: tuple[Fault, ...] = ()
+    compared: tuple[Compared, ...] = ()
 
 
 def assess(significance: Significance, faults: Sequence[Fault], limits: Limits) -> Drift:
@@ -51,13 +65,16 @@ def assess(significance: Significance, faults: Sequence[Fault], limits: Limits) 
     if moved:
         columns += [each.column for each in named or significance.compared[:1]]
     causes = tuple(dict.fromkeys(columns))
+    seen = tuple(significance.compared[:LISTED])
+    told = tuple(faults[:MOST_FAULTS])
+    found = partial(Drift, p=significance.p, rate=rate, faults=told, compared=seen)
     if faults:
-        return Drift("alarm", tuple(map(str, faults)), causes)
+        return found("alarm", _tell(faults), causes)
     if moved:
-        return Drift("watch", _describe(significance, named), causes)
+        return found("watch", _describe(significance, named), causes)
     if (why := _too_little(significance, rate)) is not None:
-        return Drift("not enough data", (why,), ())
-    return Drift("ok", (f"no more change than windows without one show ({_p(significance)})",), ())
+        return found("not enough data", (why,), ())
+    return found("ok", (f"no more change than windows without one show ({_p(significance)})",), ())
 
 
 def _describe(significance: Significance, named: Sequence[Compared]) -> tuple[str, ...]:
@@ -68,6 +85,12 @@ def _describe(significance: Significance, named: Sequence[Compared]) -> tuple[st
     ]
     first = f"the inputs changed ({_p(significance)})"
     return (first, *lines) if lines else (f"{first}, each column by little",)
+
+
+def _tell(faults: Sequence[Fault]) -> tuple[str, ...]:
+    rest = len(faults) - MOST_FAULTS
+    more = (f"and {rest} more faults of the data",) if rest > 0 else ()
+    return (*map(str, faults[:MOST_FAULTS]), *more)
 
 
 def _too_little(significance: Significance, rate: float) -> str | None:

@@ -1,6 +1,13 @@
-"""What a window's inputs look like beside those that the champion learned from."""
+"""What a window's inputs look like beside those that the champion learned from.
+
+The champion's answers are one more column: among all, theirs tells most often that something has
+changed (Rabanser, Günnemann and Lipton 2019, arXiv 1810.11953). They are compared with answers to
+rows that the answering models had not learned from; answers to known rows are surer than any other.
+"""
 
 import io
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,23 +15,29 @@ from numpy.typing import NDArray
 
 from contracts.bundle import Bundle
 from contracts.params import Blocks, DriftParams
-from contracts.profiles import Bins, Profile, count, numeric_bins, text_bins
+from contracts.profiles import Bins, Profile, add, count, numeric_bins, text_bins
 from contracts.schema import EVENT_TIME, FeatureSchema
 from monitoring.drift_state import Drift, Limits, assess
 from monitoring.quality import MIN_ROWS, Fault, find_faults
+from monitoring.recalibration import as_trained
 from monitoring.significance import judge
 
 _SECONDS: dict[Blocks, int] = {"days": 86_400, "hours": 3600}
 
 
 def judge_inputs(
-    bundle: Bundle, window: pd.DataFrame, params: DriftParams, generator: np.random.Generator
+    bundle: Bundle,
+    window: pd.DataFrame,
+    params: DriftParams,
+    generator: np.random.Generator,
+    offsets: Mapping[str, Sequence[float]] | None = None,
 ) -> Drift:
     """Compare the window's rows with the champion's reference sample.
 
     Args:
-        window: features and EVENT_TIME; a feature may be absent.
+        window: features, EVENT_TIME, VERSION and schema.answers; a feature may be absent.
         generator: deals the windows without a change.
+        offsets: of each version of the champion's model; None = the champion's own.
     """
     schema = bundle.schema
     before = pd.read_parquet(io.BytesIO(bundle.files["reference.parquet"]))
@@ -32,9 +45,33 @@ def judge_inputs(
     bins = _bins(before, schema)
     reference = _profile(bins, before, _blocks(before[schema.timestamp], unit))
     current = _profile(bins, window, _blocks(window[EVENT_TIME], unit))
+    faults = _faults(bins, reference, current)
+    own = as_trained(window, schema, offsets or {bundle.version: schema.target.offsets})
+    if bundle.answers_unseen and len(own):
+        one = _answer_bins(before, schema)
+        bins = [*bins, one]
+        blocks = _blocks(before[schema.timestamp], unit)
+        reference = add(reference, one, _answers(before, schema), blocks)
+        current = add(current, one, _answers(own, schema), _blocks(own[EVENT_TIME], unit))
     test = judge(bins, reference, current, generator, independent_rows=unit == "rows")
     limits = Limits(params.false_alarm_rate, params.false_discovery_rate, params.least_effect)
-    return assess(test, _faults(bins, reference, current), limits)
+    return assess(test, faults, limits)
+
+
+def _answer_bins(reference: pd.DataFrame, schema: FeatureSchema) -> Bins:
+    name = "(answer)"
+    while name in schema.names:
+        name = f"({name})"
+    make = text_bins if schema.target.task == "multiclass" else numeric_bins
+    return make(name, _answers(reference, schema))
+
+
+def _answers(rows: pd.DataFrame, schema: FeatureSchema) -> Any:
+    """One value a row: the last of two chances, the likeliest of many classes, or the number."""
+    found = rows[schema.answers].to_numpy(float)
+    if schema.target.task == "multiclass":
+        return np.array(schema.target.outputs, object)[found.argmax(axis=1)]
+    return found[:, -1]
 
 
 def _faults(bins: list[Bins], reference: Profile, current: Profile) -> list[Fault]:

@@ -8,19 +8,27 @@ rows; or a regression's absolute error minus the one that evaluation found.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from contracts.losses import expected_losses, row_losses
 from contracts.params import Task
 from contracts.schema import EVENT_TIME, OUTCOME, FeatureSchema
+from monitoring.intervals import Interval, jackknife_days
+
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
 class Performance:
-    """What outcomes say about one version in one window; None = cannot be said."""
+    """What outcomes say about one version in one window; None = cannot be said.
+
+    Intervals hold the value of days like these in 95 %, see intervals.py.
+    """
 
     rows: int
     days: int
@@ -28,6 +36,10 @@ class Performance:
     roc_auc: float | None = None  # of a binary target
     excess: float | None = None  # mean over days, in the loss's unit
     t: float | None = None  # the same over its standard error between days
+    expected: float | None = None  # the loss of such answers, if they are right about themselves
+    loss_interval: Interval | None = None
+    roc_auc_interval: Interval | None = None
+    excess_interval: Interval | None = None
 
 
 def measure(
@@ -47,19 +59,33 @@ def measure(
     answers = scores[schema.answers].to_numpy(float)
     losses = row_losses(target.task, truths, answers)
     days = scores[EVENT_TIME].dt.floor("D").to_numpy()
-    found = Performance(len(scores), len(np.unique(days)), float(losses.mean()),
-                        _roc_auc(target.task, truths, answers))  # fmt: skip
+    auc = partial(_roc_auc, target.task, truths, answers)
+    found = Performance(len(scores), len(np.unique(days)), float(losses.mean()), auc(),
+                        loss_interval=jackknife_days(lambda kept: losses[kept].mean(), days),
+                        roc_auc_interval=jackknife_days(auc, days))  # fmt: skip
     if target.task == "regression" and expected_error is None:
         return found
     usual = expected_losses(answers) if expected_error is None else expected_error
     daily = pd.Series(losses - usual).groupby(days).mean()
-    return replace(found, excess=float(daily.mean()), t=t_over_days(daily))
+    means = daily.to_numpy()
+    return replace(
+        found,
+        excess=float(daily.mean()),
+        t=t_over_days(daily),
+        expected=float(np.mean(usual)),
+        excess_interval=jackknife_days(lambda kept: means[kept].mean(), daily.index.to_numpy()),
+    )
 
 
-def _roc_auc(task: Task, truths: np.ndarray, answers: np.ndarray) -> float | None:
-    if task != "binary" or len(np.unique(truths)) < 2:
+def _roc_auc(
+    task: Task,
+    truths: NDArray[np.float64],
+    answers: NDArray[np.float64],
+    kept: NDArray[np.bool_] | slice = ALL,
+) -> float | None:
+    if task != "binary" or len(np.unique(truths[kept])) < 2:
         return None
-    return float(roc_auc_score(truths, answers[:, 1]))
+    return float(roc_auc_score(truths[kept], answers[kept, 1]))
 
 
 def t_over_days(daily: pd.Series) -> float | None:

@@ -1,14 +1,13 @@
 """Decides whether a check leads to a retrain. Pure: what was found and what happened before."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from contracts.params import Policy
 from monitoring.drift_state import Drift
+from monitoring.governor import cooling_down, too_little, unsettled
 from monitoring.performance import Performance
-
-MOST_DOUBLINGS = 3  # of the cool-down
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,16 @@ class Evidence:
     last_retrain: datetime | None
     fruitless: int  # newest retrains in a row that were not promoted
     learned_until: datetime  # by the champion
+    stood: int = 0  # earlier checks in a row that saw this champion's performance worse
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What asks for a retrain; the governor answers it."""
+
+    kind: Literal["performance", "schedule", "outcomes"]
+    seen: str
+    hindrance: str | None = None  # what stands against it as far as one check knows
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,7 @@ class Decision:
     action: Literal["retrain", "keep"]
     reason: str
     alarm: bool  # something drifted or got worse, whatever was done about it
+    wish: Wish | None = None
 
 
 def decide(evidence: Evidence, policy: Policy) -> Decision:
@@ -43,15 +53,15 @@ def decide(evidence: Evidence, policy: Policy) -> Decision:
         told = "; ".join(inputs.reasons)
         return Decision("keep", f"the data has faults, nothing is learned: {told}", alarm=True)
     worse = _worse(evidence.performance, policy)
-    wanted = worse or _due(evidence, policy)
-    if wanted is None:
+    wish = Wish("performance", worse) if worse else _due(evidence, policy)
+    if wish is None:
         return Decision("keep", _quiet(evidence, policy), alarm=False)
-    hindrance = _hindrance(evidence, policy)
+    hindrance = _hindrance(wish, evidence, policy)
     if hindrance is None:
-        return Decision("retrain", wanted, alarm=worse is not None)
-    if worse is None:
-        return Decision("keep", f"{_quiet(evidence, policy)}; {wanted}, but {hindrance}", False)
-    return Decision("keep", f"{worse}, but {hindrance}", alarm=True)
+        return Decision("retrain", wish.seen, alarm=worse is not None, wish=wish)
+    told = wish.seen if worse else f"{_quiet(evidence, policy)}; {wish.seen}"
+    wish = replace(wish, hindrance=hindrance)
+    return Decision("keep", f"{told}, but {hindrance}", alarm=worse is not None, wish=wish)
 
 
 def _worse(performance: Performance, policy: Policy) -> str | None:
@@ -64,40 +74,29 @@ def _worse(performance: Performance, policy: Policy) -> str | None:
     return None
 
 
-def _due(evidence: Evidence, policy: Policy) -> str | None:
-    days = policy.retrain_every_days
-    if days is None or evidence.now < evidence.learned_until + timedelta(days=days):
-        return None
+def _due(evidence: Evidence, policy: Policy) -> Wish | None:
+    days, number = policy.retrain_every_days, policy.retrain_every_outcomes
+    if days is not None and evidence.now >= evidence.learned_until + timedelta(days=days):
+        return Wish(
+            "schedule",
+            f"the champion has learned nothing since {evidence.learned_until:%Y-%m-%d} "
+            f"(policy.retrain_every_days: {days})",
+        )
+    if number is not None and evidence.outcomes >= number:
+        return Wish(
+            "outcomes",
+            f"{evidence.outcomes} outcomes have come that the champion has not learned "
+            f"(policy.retrain_every_outcomes: {number})",
+        )
+    return None
+
+
+def _hindrance(wish: Wish, evidence: Evidence, policy: Policy) -> str | None:
     return (
-        f"the champion has learned nothing since {evidence.learned_until:%Y-%m-%d} "
-        f"(policy.retrain_every_days: {days})"
+        unsettled(wish.kind, evidence.stood + 1, policy)
+        or too_little(evidence.outcomes, evidence.outcome_days, policy)
+        or cooling_down(evidence.last_retrain, evidence.fruitless, evidence.now, policy)
     )
-
-
-def _hindrance(evidence: Evidence, policy: Policy) -> str | None:
-    if evidence.outcomes < policy.min_outcomes:
-        return (
-            f"only {evidence.outcomes} new outcomes have come; "
-            f"policy.min_outcomes asks for {policy.min_outcomes}"
-        )
-    if evidence.outcome_days < policy.min_outcome_days:
-        return (
-            f"new outcomes fall on only {evidence.outcome_days} days, too few to judge a "
-            f"challenger; policy.min_outcome_days asks for {policy.min_outcome_days}"
-        )
-    return _cooling_down(evidence, policy)
-
-
-def _cooling_down(evidence: Evidence, policy: Policy) -> str | None:
-    """What did not help is tried again after twice the time, and after twice that."""
-    if evidence.last_retrain is None:
-        return None
-    days = policy.cooldown_days * 2 ** min(evidence.fruitless, MOST_DOUBLINGS)
-    if evidence.now >= evidence.last_retrain + timedelta(days=days):
-        return None
-    told = f"the last retrain was on {evidence.last_retrain:%Y-%m-%d} (cool-down of {days} days"
-    why = f"; the last {evidence.fruitless} did not help" if evidence.fruitless else ""
-    return f"{told}{why})"
 
 
 def _quiet(evidence: Evidence, policy: Policy) -> str:

@@ -1,4 +1,4 @@
-"""The scheduler process: runs a check on its schedule and, if that decides so, a retrain.
+"""The scheduler process: runs checks, recalibrations, retention and recovery, each on schedule.
 
 `python -m monitoring.scheduler`. Its jobs live in memory; what they did lives in the database.
 """
@@ -8,80 +8,77 @@ import logging
 import signal
 import sys
 import threading
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC
 
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import Engine
 
 from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
-from contracts.params import ParamsError, load_params
+from contracts.params import Monitoring, ParamsError, load_params
 from contracts.settings import Settings
-from monitoring.alerts import Alerts, AlertUrlError, News, news_of_check, news_of_retrain
-from monitoring.check import NoChampionError, last_facts, run_check
-from monitoring.retrain import run_retrain
+from monitoring import leases
+from monitoring.alerts import Alerts, AlertUrlError, News
+from monitoring.jobs import bury, check_in_turn, delete_old, recalibrate
+from monitoring.recovery import EVERY_SECONDS
 
 MISFIRE_GRACE_SECONDS = 3600
+RETENTION_SCHEDULE = "30 3 * * *"  # UTC
+Job = Callable[[Engine, Settings, threading.Event, Alerts], None]
 log = logging.getLogger("monitoring")
-
-
-def check_and_retrain(
-    engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts
-) -> None:
-    """One scheduled run; params are read each time, so that an edit needs no restart."""
-    params = load_params(settings.params_file)
-    now = datetime.now(UTC)
-    with engine.connect() as connection:
-        before = last_facts(connection)
-    try:
-        check = run_check(
-            engine, settings.bundles_dir, settings.reports_dir, params.monitoring, now
-        )
-    except NoChampionError as error:
-        log.warning("check skipped: %s", error)
-        return
-    log.info("check %s: %s: %s", check.check_id, check.decision.action, check.decision.reason)
-    alerts.send(news_of_check(before, check.facts))
-    if check.decision.action == "retrain":
-        outcome = run_retrain(
-            engine,
-            settings,
-            params,
-            lambda: datetime.now(UTC),
-            reason=check.decision.reason,
-            check_id=check.check_id,
-            stop=stop,
-        )
-        log.info("retrain %s %s: %s", outcome.retrain_id, outcome.state, outcome.reason)
-        alerts.send(news_of_retrain(outcome.state, outcome.challenger, outcome.reason))
 
 
 def run(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts) -> None:
     """Block until `stop` is set; a retrain under way is then given up and marked failed."""
-    schedule = load_params(settings.params_file).monitoring.schedule
+    params = load_params(settings.params_file).monitoring
     scheduler = BackgroundScheduler(timezone=UTC)
-    scheduler.add_job(
-        _guarded,
-        CronTrigger.from_crontab(schedule, UTC),
-        args=[engine, settings, stop, alerts],
-        coalesce=True,
-        max_instances=1,
-        misfire_grace_time=MISFIRE_GRACE_SECONDS,
-    )
+    for name, (job, trigger) in _jobs(params).items():
+        at_once = {"next_run_time": leases.utc_now()} if job is bury else {}
+        scheduler.add_job(
+            _guarded,
+            trigger,
+            args=[name, job, engine, settings, stop, alerts],
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=MISFIRE_GRACE_SECONDS,
+            **at_once,
+        )
     scheduler.start()
-    log.info("checks run at %r (UTC)", schedule)
+    log.info("checks run at %r (UTC)", params.schedule)
     stop.wait()
     scheduler.shutdown()
 
 
-def _guarded(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts) -> None:
+def _jobs(params: Monitoring) -> dict[str, tuple[Job, BaseTrigger]]:
+    jobs: dict[str, tuple[Job, BaseTrigger]] = {
+        "check": (check_in_turn, CronTrigger.from_crontab(params.schedule, UTC)),
+        "retention": (delete_old, CronTrigger.from_crontab(RETENTION_SCHEDULE, UTC)),
+        "recovery": (bury, IntervalTrigger(seconds=EVERY_SECONDS, timezone=UTC)),
+    }
+    if params.recalibrate is not None:
+        when = CronTrigger.from_crontab(params.recalibrate.schedule, UTC)
+        jobs["recalibration"] = (recalibrate, when)
+    return jobs
+
+
+def _guarded(
+    name: str,
+    job: Job,
+    engine: Engine,
+    settings: Settings,
+    stop: threading.Event,
+    alerts: Alerts,
+) -> None:
     """The job's border: whatever fails is logged and told, and the next run comes."""
     try:
-        check_and_retrain(engine, settings, stop, alerts)
+        job(engine, settings, stop, alerts)
     except Exception as error:  # the job's border: one failed run must not end the schedule
-        log.exception("the check failed; the next one runs on schedule")
-        alerts.send(News("failure", "a check failed", f"{type(error).__name__}; see the log"))
+        log.exception("the %s failed; the next one runs on schedule", name)
+        alerts.send(News("failure", f"a {name} failed", f"{type(error).__name__}; see the log"))
 
 
 def main() -> None:

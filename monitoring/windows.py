@@ -5,13 +5,14 @@ prediction id: the same rows every time, without sorting the table.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
-from contracts.schema import EVENT_TIME, OUTCOME, FeatureSchema
+from contracts.schema import EVENT_TIME, OUTCOME, VERSION, FeatureSchema
 from contracts.tables import outcomes, predictions
 
 _TAIL_DIGITS = 4
@@ -34,11 +35,12 @@ def count_rows(connection: Connection, start: datetime, end: datetime) -> int:
 def read_rows(
     connection: Connection, schema: FeatureSchema, start: datetime, end: datetime, max_rows: int
 ) -> pd.DataFrame:
-    """At most about `max_rows` predictions of the window: features, EVENT_TIME, schema.answers."""
+    """At most about `max_rows` predictions: features, EVENT_TIME, VERSION, schema.answers."""
     share = max_rows / max(count_rows(connection, start, end), 1)
-    query = select(*FACTS, predictions.c.features).where(_within(start, end), _sampled(share))
+    columns = (*FACTS, predictions.c.features, predictions.c.model_version)
+    query = select(*columns).where(_within(start, end), _sampled(share))
     rows: list[Row[Any]] = list(connection.execute(query))
-    return pd.concat([_features(rows), _facts(rows, schema)], axis=1)
+    return pd.concat([_features(rows), _versions(rows), _facts(rows, schema)], axis=1)
 
 
 def read_scores(
@@ -46,29 +48,46 @@ def read_scores(
     schema: FeatureSchema,
     start: datetime,
     end: datetime,
-    version: str,
+    versions: Sequence[str],
     max_rows: int,
+    *,
+    with_features: bool = False,
 ) -> pd.DataFrame:
-    """Predictions of one version that have an outcome: EVENT_TIME, schema.answers, OUTCOME.
+    """Predictions of some versions that have an outcome.
 
-    No features are read, so that months are cheap.
+    Features are read only if they are asked for, so that months are cheap.
+
+    Returns:
+        EVENT_TIME, VERSION, schema.answers, OUTCOME.
     """
     newest = _newest_outcome()
+    asked = [*FACTS, predictions.c.model_version]
+    asked += [predictions.c.features] if with_features else []
     query = (
-        select(*FACTS, outcomes.c.outcome)
+        select(*asked, outcomes.c.outcome)
         .join(newest, newest.c.prediction_id == predictions.c.prediction_id)
         .join(outcomes, outcomes.c.outcome_id == newest.c.outcome_id)
-        .where(_within(start, end), predictions.c.model_version == version)
+        .where(_within(start, end), predictions.c.model_version.in_(versions))
     )
     number = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
     rows: list[Row[Any]] = list(
         connection.execute(query.where(_sampled(max_rows / max(number, 1))))
     )
-    return pd.concat([_facts(rows, schema), _outcomes(rows)], axis=1)
+    features = [_features(rows)] if with_features else []
+    return pd.concat([*features, _versions(rows), _facts(rows, schema), _outcomes(rows)], axis=1)
 
 
-def read_labelled(connection: Connection, until: datetime) -> pd.DataFrame:
-    """Every prediction before `until` that has an outcome, its features as columns.
+def read_labelled(
+    connection: Connection,
+    until: datetime,
+    start: datetime | None = None,
+    max_rows: int | None = None,
+) -> pd.DataFrame:
+    """Predictions before `until` that have an outcome, their features as columns.
+
+    Args:
+        start: none before it; None = from the first one.
+        max_rows: about so many at most; None = all.
 
     Returns:
         EVENT_TIME, OUTCOME (the latest correction) and the features, ordered by event time
@@ -82,6 +101,12 @@ def read_labelled(connection: Connection, until: datetime) -> pd.DataFrame:
         .where(predictions.c.event_time < until)
         .order_by(predictions.c.event_time, predictions.c.prediction_id)
     )
+    if start is not None:
+        query = query.where(predictions.c.event_time >= start)
+    if max_rows is not None:
+        counted = select(func.count()).select_from(query.order_by(None).subquery())
+        number = connection.execute(counted).scalar_one()
+        query = query.where(_sampled(max_rows / max(number, 1)))
     rows: list[Row[Any]] = list(connection.execute(query))
     return pd.concat([_features(rows), _times(rows), _outcomes(rows)], axis=1)
 
@@ -106,6 +131,10 @@ def _newest_outcome() -> Any:
 
 def _features(rows: list[Row[Any]]) -> pd.DataFrame:
     return pd.DataFrame([json.loads(row.features) for row in rows])
+
+
+def _versions(rows: list[Row[Any]]) -> pd.DataFrame:
+    return pd.DataFrame({VERSION: [row.model_version for row in rows]}, dtype=object)
 
 
 def _times(rows: list[Row[Any]]) -> pd.DataFrame:

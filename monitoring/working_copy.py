@@ -3,22 +3,24 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+
+from monitoring.process_tree import MARK, end_group, end_marked
 
 # What a stage says in one line, or the last line of a traceback.
 CAUSE = re.compile(
     r"(ingest|validate|prepare|train|evaluate|package|gate): |[A-Za-z_.]+(Error|Exception): "
 )
 POLL_SECONDS = 0.1
+TETHER = Path(__file__).with_name("tether.py")
 AUTHOR = ["-c", "user.name=Perennial", "-c", "user.email=retrain@perennial.invalid"]
 
 
@@ -28,25 +30,29 @@ class CommandError(RuntimeError):
 
 @dataclass(frozen=True)
 class WorkingCopy:
-    """A clone whose commands write to one log file."""
+    """A clone whose commands write to one log file.
+
+    They are killed when `stop` is set (their process is to end) or `lost` (its lease is gone).
+    """
 
     directory: Path
     log: IO[str]
     stop: threading.Event
+    lost: threading.Event = field(default_factory=threading.Event)
 
     def run(self, *command: str, deadline_seconds: float = 300) -> None:
-        """Run a command in the clone, in a process group of its own.
+        """Run a command in the clone; it and all its children end with it, or with this process.
 
         Raises:
-            CommandError: it failed, passed its deadline or was stopped (the whole group is
-                killed).
+            CommandError: it failed, passed its deadline or was stopped.
         """
         self.log.write(f"$ {' '.join(command)}\n")
         self.log.flush()
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-I", str(TETHER), *command],
             cwd=self.directory,
-            env=_environment(),
+            env=_environment(self.directory),
+            stdin=subprocess.PIPE,  # never written to: it closes when this process dies
             stdout=self.log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -54,9 +60,9 @@ class WorkingCopy:
         try:
             code = self._wait(process, deadline_seconds)
         finally:  # also on Ctrl-C: no orphan keeps training
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            end_group(process.pid)
+            end_marked(self.directory)
+            process.communicate()
         if code:
             raise CommandError(f"`{' '.join(command[:3])}` ended with {code}: {self._last_line()}")
 
@@ -80,6 +86,8 @@ class WorkingCopy:
         while (code := process.poll()) is None:
             if self.stop.wait(POLL_SECONDS):
                 raise CommandError("stopped, because its process was asked to end")
+            if self.lost.is_set():
+                raise CommandError("stopped, because another process has taken its lease")
             if time.monotonic() > end:
                 raise CommandError(f"took more than {deadline_seconds:.0f} s")
         return code
@@ -94,7 +102,11 @@ class WorkingCopy:
 
 @contextmanager
 def working_copy(
-    project: Path, directory: Path, log: Path, stop: threading.Event
+    project: Path,
+    directory: Path,
+    log: Path,
+    stop: threading.Event,
+    lost: threading.Event | None = None,
 ) -> Iterator[WorkingCopy]:
     """Clone `project` as it is on disk, with its DVC cache shared; removed afterwards.
 
@@ -102,7 +114,7 @@ def working_copy(
     learns what `dvc repro` would learn right there.
 
     Args:
-        stop: when set, the command under way is killed.
+        stop, lost: when one is set, the command under way is killed.
 
     Raises:
         CommandError: `project` is no git repository, or git or DVC is not installed.
@@ -112,7 +124,7 @@ def working_copy(
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     with log.open("a") as stream:
-        copy = WorkingCopy(directory.resolve(), stream, stop)
+        copy = WorkingCopy(directory.resolve(), stream, stop, lost or threading.Event())
         try:
             copy.run("git", "clone", "--quiet", "--shared", str(project), ".")
             _overlay(project, copy.directory)
@@ -136,8 +148,15 @@ def _overlay(project: Path, directory: Path) -> None:
             target.unlink(missing_ok=True)
 
 
-def _environment() -> dict[str, str]:
+def _environment(directory: Path) -> dict[str, str]:
     """This Python's tools come first, as in an activated environment."""
     tools = str(Path(sys.executable).parent)
-    return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}",
-            "DVC_NO_ANALYTICS": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # fmt: skip
+    return {
+        **os.environ,
+        "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}",
+        "DVC_NO_ANALYTICS": "1",
+        # Not in /var/tmp, where DVC would keep a directory for each copy there ever was.
+        "DVC_SITE_CACHE_DIR": str(directory / ".dvc" / "tmp" / "site"),
+        "OMP_WAIT_POLICY": "PASSIVE",
+        MARK: str(directory),
+    }

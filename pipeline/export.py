@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from contracts.bundle import Bundle, BundleError, load_bundle
+from contracts.bundle import RECALIBRATES, Bundle, BundleError, load_bundle
 from contracts.settings import Settings
 from pipeline.formats import FORMATS, FormatError, write
 
@@ -32,6 +32,12 @@ def export(bundle: Bundle, name: str, path: Path, compress: bool = False) -> lis
     Raises:
         FormatError: the format cannot hold this model, or a library that it needs is absent.
     """
+    if bundle.schema.target.offsets:
+        base = bundle.manifest[RECALIBRATES]
+        raise FormatError(
+            f"{bundle.version} is a recalibration, whose offsets other formats cannot hold; "
+            f"export its model: --version {base}"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     facts = write(bundle, name, path)
     written = _compress(path) if compress else path

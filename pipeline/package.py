@@ -18,7 +18,7 @@ from tqdm import tqdm
 from contracts.bundle import ONNX, digest, save_bundle
 from contracts.onnx_model import OnnxModel
 from contracts.params import Params, ParamsError, load_params
-from contracts.schema import GROUP, FeatureSchema
+from contracts.schema import FeatureSchema
 from contracts.skops_model import load_model
 from pipeline.cards.facts import CardFacts
 from pipeline.cards.model_card import write_html_card, write_model_card
@@ -28,14 +28,13 @@ from pipeline.evaluation.comparison import (
     find_champion,
     summarise,
 )
-from pipeline.frames import model_frame, read_prepared
+from pipeline.frames import read_prepared
 from pipeline.onnx_export import ParityError, prove_parity, to_onnx
-from pipeline.search import answer_rows
 from pipeline.train import read_choice
 
 INPUTS = [
-    "prepared", "schema", "model", "chosen", "search", "holdout", "metrics", "segments",
-    "importance", "findings", "champion",
+    "prepared", "schema", "model", "chosen", "search", "holdout", "reference", "unseen",
+    "metrics", "segments", "importance", "findings", "champion",
 ]  # fmt: skip
 LIBRARIES = [
     "numpy",
@@ -47,7 +46,7 @@ LIBRARIES = [
     "skl2onnx",
     "skops",
 ]
-UPSTREAM = ["ingest", "validate", "prepare", "train", "evaluate"]
+UPSTREAM = ["ingest", "validate", "prepare", "train", "evaluate", "reference"]
 MODEL_SECTIONS = {"data", "features", "validation", "train", "evaluate", "package"}
 
 
@@ -76,18 +75,6 @@ def convert(model: Pipeline, schema: FeatureSchema, rows: pd.DataFrame, params: 
         sys.stderr.write(f"package: served from skops: {error}\n")
         return Serving(None, reason=str(error))
     return Serving(content, parity)
-
-
-def sample_reference(
-    frame: pd.DataFrame, model: Pipeline, schema: FeatureSchema, params: Params
-) -> pd.DataFrame:
-    """A random sample of what the model learned from, in order of time, with its answers."""
-    rng = np.random.default_rng(params.train.seed)
-    picked = np.sort(rng.permutation(len(frame))[: params.package.reference_rows])
-    sample = frame.iloc[picked].drop(columns=GROUP, errors="ignore").reset_index(drop=True)
-    answers = answer_rows(model, model_frame(sample, schema), schema)
-    found = pd.DataFrame(answers.astype(np.float32), columns=schema.answers)
-    return pd.concat([sample, found], axis=1)
 
 
 def describe_origin(frame: pd.DataFrame, data: bytes, params: Params, lock: Path) -> dict[str, Any]:
@@ -131,8 +118,6 @@ def _assemble(
     tick()
     serving = convert(model, schema, frame.tail(params.package.parity_rows), params)
     tick()
-    reference = sample_reference(frame, model, schema, params)
-    tick()
     origin = describe_origin(frame, paths.prepared.read_bytes(), params, paths.lock)
     holdout = pd.read_parquet(paths.holdout)
     facts = CardFacts(
@@ -153,7 +138,8 @@ def _assemble(
     files = {
         "schema.json": schema.to_json().encode(),
         "model.skops": paths.model.read_bytes(),
-        "reference.parquet": reference.to_parquet(),
+        "reference.parquet": paths.reference.read_bytes(),
+        "unseen.parquet": paths.unseen.read_bytes(),
         "metrics.json": paths.metrics.read_bytes(),
         "model_card.md": write_model_card(facts).encode(),
         "model_card.html": write_html_card(facts).encode(),
@@ -194,7 +180,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, required=True, help="written: directory")
     arguments = parser.parse_args()
     try:
-        with tqdm(total=4, desc="package", unit="step") as bar:
+        with tqdm(total=3, desc="package", unit="step") as bar:
             files, origin = _assemble(arguments, bar.update)
             save_bundle(arguments.bundle, files, origin)
             bar.update()

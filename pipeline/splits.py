@@ -19,6 +19,9 @@ from pipeline.frames import DatasetError, labels
 
 Rows = np.ndarray  # int64 positions
 
+REFERENCE_FOLDS = 5
+RUN_DAYS = 5  # of days that one reference fold judges together
+
 
 def holdout_rows(frame: pd.DataFrame, schema: FeatureSchema, params: Params) -> np.ndarray:
     """bool (n,): True for rows that no choice may see; by time these are the newest days.
@@ -65,6 +68,25 @@ def backtest_folds(
         yield np.setdiff1d(everything, held[judged]), held[judged]
 
 
+def reference_folds(
+    frame: pd.DataFrame, schema: FeatureSchema, params: Params
+) -> list[tuple[Rows, Rows]]:
+    """Cut all rows into REFERENCE_FOLDS as (other rows, judged rows).
+
+    By time a fold is several runs of whole days, so that each judged run has neighbours on both
+    sides, and every fold has every season that the table has.
+
+    Raises:
+        DatasetError: a single day has no other to learn from.
+    """
+    if params.data.split == "time":
+        return _runs_of_days(frame[schema.timestamp])
+    folds = REFERENCE_FOLDS
+    if params.data.split == "stratified":  # a rare class may have few rows
+        folds = max(2, min(folds, int(np.bincount(labels(frame, schema)).min())))
+    return list(_shuffled(frame, schema, params, folds))
+
+
 def calibration_folds(schema: FeatureSchema, params: Params) -> Any:
     """How a calibrated model splits its own rows: blocks of time, or classes evenly."""
     if params.data.split == "time":
@@ -89,6 +111,18 @@ def _rolling(times: pd.Series, evaluate: Evaluate) -> Iterator[tuple[Rows, Rows]
         future = np.flatnonzero((times >= begin) & (times < end))
         if len(future):
             yield np.flatnonzero(times < begin), future
+
+
+def _runs_of_days(times: pd.Series) -> list[tuple[Rows, Rows]]:
+    days, day = np.unique(times.dt.floor("D").to_numpy(), return_inverse=True)
+    if len(days) < 2:
+        raise DatasetError("all rows are of one day; no other is left to learn from")
+    runs = day // min(RUN_DAYS, -(-len(days) // REFERENCE_FOLDS))
+    fold = runs % min(REFERENCE_FOLDS, runs.max() + 1)
+    return [
+        (np.flatnonzero(fold != number), np.flatnonzero(fold == number))
+        for number in range(fold.max() + 1)
+    ]
 
 
 def _shuffled(

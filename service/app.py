@@ -46,7 +46,17 @@ from service.observe.targets import targets_in
 from service.parts import Parts
 from service.protocols import invocations, v2, vertex
 from service.protocols.describe import describe_adapters
-from service.routes import api_page, checks, health, models, outcomes, predictions, reports, traffic
+from service.routes import (
+    api_page,
+    checks,
+    health,
+    models,
+    outcomes,
+    predictions,
+    reports,
+    traffic,
+    wanted,
+)
 from service.versions.champion import ChampionWatcher
 from service.versions.serving import Serving, load_serving
 from service.versions.shadow import Shadow
@@ -87,8 +97,8 @@ def create_app(
     app.state.parts = parts
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     for module in (
-        outcomes, predictions, models, traffic, checks, reports, health, api_page, v2, invocations,
-        vertex,
+        outcomes, wanted, predictions, models, traffic, checks, reports, health, api_page, v2,
+        invocations, vertex,
     ):  # fmt: skip
         app.include_router(module.router)
     for known in KNOWN:

@@ -5,13 +5,23 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import Connection, Row, Table, exists, func, select
 
 from contracts.registry import champion, versions
-from contracts.tables import checks, outcomes, predictions, retrains, stage_changes
+from contracts.tables import (
+    checks,
+    decisions,
+    model_versions,
+    outcomes,
+    predictions,
+    retrains,
+    stage_changes,
+)
 from service.ledger.outcomes import can_exist
 
 SHOWN_ROWS = 200
+SHOWN_PAST = 40  # checks in the pictures of one
+_RANDOM_FROM = 29  # the last eight digits of a UUID
 
 
 class UnknownPredictionError(LookupError):
@@ -53,12 +63,25 @@ def find_prediction(
     history = [_outcome(one) for one in _history(connection, prediction_id)]
     return {
         **row._asdict(),
-        "features": json.loads(row.features),
-        "prediction": json.loads(row.prediction),
-        "scores": json.loads(row.scores) if row.scores else None,
+        **_parsed(row),
         "outcome": history[-1]["outcome"] if history else None,
         "outcomes": history,
     }
+
+
+def sample_unlabelled(
+    connection: Connection, start: datetime, end: datetime, most: int
+) -> list[dict[str, Any]]:
+    """At most so many predictions of [start, end) in event time that have no outcome.
+
+    Drawn uniformly by the random digits at the end of a version 7 UUID, so the same rows twice.
+    """
+    times, name = predictions.c.event_time, predictions.c.prediction_id
+    known = exists().where(outcomes.c.prediction_id == name)
+    drawn = select(name).where(times >= start, times < end, ~known)
+    drawn = drawn.order_by(func.substr(name, _RANDOM_FROM)).limit(most)
+    rows = connection.execute(select(predictions).where(name.in_(drawn)).order_by(name))
+    return [{**row._asdict(), **_parsed(row)} for row in rows]
 
 
 def list_models(connection: Connection) -> dict[str, Any]:
@@ -93,10 +116,60 @@ def find_check(connection: Connection, check_id: str) -> dict[str, Any] | None:
     return None if row is None else _check(row)
 
 
+def list_decisions(connection: Connection) -> list[dict[str, Any]]:
+    """What monitoring answered to whatever wanted a retrain, newest first."""
+    return [row._asdict() for row in _newest(connection, decisions, "decided_at")]
+
+
+def list_past(connection: Connection, check: dict[str, Any]) -> list[dict[str, Any]]:
+    """A check and those before it, oldest first."""
+    query = select(checks).where(checks.c.checked_at <= check["checked_at"])
+    newest = query.order_by(checks.c.checked_at.desc(), checks.c.check_id.desc())
+    return [_check(row) for row in connection.execute(newest.limit(SHOWN_PAST))][::-1]
+
+
+def find_next(connection: Connection, check: dict[str, Any]) -> str | None:
+    """The id of the check that followed; None = it is the newest."""
+    query = select(checks.c.check_id).where(checks.c.checked_at > check["checked_at"])
+    found: str | None = connection.execute(
+        query.order_by(checks.c.checked_at).limit(1)
+    ).scalar_one_or_none()
+    return found
+
+
+def find_metrics(connection: Connection, version: str) -> dict[str, Any]:
+    """What evaluation found of a version; empty if it is not registered."""
+    query = select(model_versions.c.metrics).where(model_versions.c.version == version)
+    found: dict[str, Any] = json.loads(connection.execute(query).scalar_one_or_none() or "{}")
+    return found
+
+
+def list_retrains_of(connection: Connection, check_id: str) -> list[dict[str, Any]]:
+    """The retrains that a check led to, oldest first."""
+    query = select(retrains).where(retrains.c.check_id == check_id)
+    rows = connection.execute(query.order_by(retrains.c.started_at))
+    return [{**row._asdict(), "verdict": json.loads(row.verdict)} for row in rows]
+
+
+def knows_report(connection: Connection, name: str) -> bool:
+    """Whether a check wrote a report of this name, whatever has become of it."""
+    query = select(checks.c.check_id).where(checks.c.report == name).limit(1)
+    return connection.execute(query).one_or_none() is not None
+
+
 def list_retrains(connection: Connection) -> list[dict[str, Any]]:
     """Retrains, newest first, with the gate's figures parsed."""
     rows = _newest(connection, retrains, "started_at")
     return [{**row._asdict(), "verdict": json.loads(row.verdict)} for row in rows]
+
+
+def _parsed(row: Row[Any]) -> dict[str, Any]:
+    """The columns of a prediction that hold JSON."""
+    return {
+        "features": json.loads(row.features),
+        "prediction": json.loads(row.prediction),
+        "scores": json.loads(row.scores) if row.scores else None,
+    }
 
 
 def _check(row: Row[Any]) -> dict[str, Any]:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from service.border.log_lines import visible
+
 BRIEF = 160
+LONG = 120  # characters of a name
 
 
 def find_template(name: str) -> Template:
@@ -21,9 +24,27 @@ def _environment() -> Environment:
         loader=FileSystemLoader(Path(__file__).parent / "pages"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_visible,
     )
-    environment.filters.update(minute=_minute, figure=_figure, brief=_brief)
+    environment.filters.update(minute=_minute, figure=_figure, brief=_brief, short=_short)
+    environment.filters.update(share=_share)
     return environment
+
+
+def _visible(value: object) -> object:
+    """Names and values come from requests: none may turn text about, or hide in it."""
+    return visible(value) if type(value) is str else value  # not what is markup already
+
+
+def _short(text: str, most: int = LONG) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _share(value: float | None) -> str:
+    """As a percentage; small ones keep a digit."""
+    if value is None:
+        return ""
+    return f"{value:.1%}" if 0 < abs(value) < 0.1 else f"{value:.0%}"
 
 
 def _minute(moment: datetime | None) -> str:

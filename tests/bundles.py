@@ -93,6 +93,7 @@ def make_bundle(directory: Path, *, seed: int = 0, onnx: bytes | None = None, **
         "model.onnx": convert_model(model, schema) if onnx is None else onnx,
         "model.skops": skops.io.dumps(model),
         "reference.parquet": reference.getvalue(),
+        "unseen.parquet": b"",
         "metrics.json": json.dumps({"log_loss": 0.5, "seed": seed}).encode(),
         "model_card.md": b"# A model for tests\n",
         "model_card.html": b"<h1>A model for tests</h1>\n",

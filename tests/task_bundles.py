@@ -20,6 +20,7 @@ from contracts.bundle import Bundle, load_bundle, save_bundle
 from contracts.model_frame import frame_of
 from contracts.params import Kind, Task
 from contracts.schema import EVENT_TIME, Feature, FeatureSchema, Target
+from contracts.skops_model import answer
 
 KINDS: dict[str, Kind] = {
     "index": "integer",
@@ -75,21 +76,33 @@ def _column(feature: Feature, rng: np.random.Generator) -> pd.Series:
 def make_task_bundle(directory: Path, task: Task, *, extra: int = 0, onnx: bool = True) -> Bundle:
     """Train, save and load a bundle; without `onnx` it is served from skops."""
     schema = make_schema(task, extra)
-    rows = make_rows(schema)
+    return save_table_bundle(directory, schema, make_rows(schema), onnx=onnx)
+
+
+def save_table_bundle(
+    directory: Path, schema: FeatureSchema, rows: pd.DataFrame, *, onnx: bool = True
+) -> Bundle:
+    """Train on prepared rows and save them, with the answers, as the reference; load the bundle."""
     model = _fit(rows, schema)
+    answers = answer(model, frame_of(*schema.to_matrices(rows), schema), schema)
     reference = io.BytesIO()
-    rows.to_parquet(reference)
+    pd.concat([rows, pd.DataFrame(answers, columns=schema.answers)], axis=1).to_parquet(reference)
     files = {
         "schema.json": schema.to_json().encode(),
         "model.skops": skops.io.dumps(model),
         "reference.parquet": reference.getvalue(),
+        "unseen.parquet": b"",
         "metrics.json": json.dumps({"log_loss": 0.5, "nested": {"rows": ROWS}}).encode(),
         "model_card.md": b"# A model for tests\n",
         "model_card.html": b"<h1>A model for tests</h1>\n",
     }
     if onnx:
         files["model.onnx"] = _convert(model, schema)
-    save_bundle(directory, files, {"trained_from": "2013-01-01", "trained_until": "2013-04-01"})
+    save_bundle(
+        directory,
+        files,
+        {"trained_from": "2013-01-01T00:00Z", "trained_until": "2013-04-01T00:00Z"},
+    )
     return load_bundle(directory)
 
 
@@ -102,7 +115,7 @@ def _fit(rows: pd.DataFrame, schema: FeatureSchema) -> Pipeline:
     regression = schema.target.task == "regression"
     final: Any = LinearRegression() if regression else LogisticRegression(max_iter=1000)
     model = Pipeline([("columns", columns), ("model", final)])
-    target = rows["it"]
+    target = rows[schema.target.name]
     if not regression:  # the order of predict_proba is that of the schema
         numbers_of = {label: i for i, label in enumerate(schema.target.classes)}
         target = target.map(numbers_of)

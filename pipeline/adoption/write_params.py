@@ -80,6 +80,14 @@ monitoring:
     false_discovery_rate: 0.05  # share of columns that are named for nothing
     least_effect: 0.02       # smaller changes than this share of rows are not named
     blocks: null             # days | hours | rows; null = days, or rows without a timestamp
+  reports:                   # files of the reports directory; their checks stay
+    keep: 200
+    keep_days: 90
+  estimate:                  # performance before outcomes arrive
+    mature_days: 1           # how long outcomes take; younger ones do not count
+    lasting_days: 14         # newest days with outcomes that estimates follow,
+    recent_days: 3           # and those among them that show what is passing
+    coverage: 0.95           # of the intervals, on windows like those of the past
   policy:
     min_rows: 500            # fewer predictions in the window: not enough data
     min_outcomes: 500        # fewer outcomes: no retrain can learn or be judged

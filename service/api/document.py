@@ -41,11 +41,14 @@ def describe_api(
         "PositionalRow": positional_row(schema),
         "Predictions": _predictions(schema),
         "Results": _results(),
+        "Wanted": _wanted(schema),
         "Problems": problems(),
         "Problem": problem(),
     }
     document["paths"] = {"/predict": {"post": _predict(schema, max_rows)}, **document["paths"]}
     _describe_outcomes(document["paths"]["/outcomes"]["post"], schema, max_rows)
+    told = response("the most wanted first; none = all have outcomes", "Wanted")
+    document["paths"]["/outcomes/wanted"]["get"]["responses"] = {"200": told}
     declare_refusals(document)
     return document
 
@@ -151,6 +154,27 @@ def _results() -> Shape:
         required=["prediction_id", "status", "code"],
     )
     return an_object({"results": {"type": "array", "items": one}}, required=["results"])
+
+
+def _wanted(schema: FeatureSchema | None) -> Shape:
+    """What a person, or another system, is asked to label."""
+    moment = {"type": "string", "format": "date-time"}
+    one = {
+        "prediction_id": {"type": "string"},
+        "event_time": moment,
+        "predicted_at": moment,
+        "model_version": {"type": "string"},
+        "features": {"type": "object", "description": "name -> value, as it was logged"},
+        "prediction": true_label(schema),
+        "probability": {"type": ["number", "null"]},
+        "scores": {"type": ["array", "null"], "items": {"type": "number"}},
+        "uncertainty": {"type": "number", "description": "entropy in nats; a number's interval"},
+    }
+    properties = {
+        "wanted": {"type": "array", "items": an_object(one, required=list(one))},
+        "candidates": {"type": "integer", "description": "rows that were drawn to choose from"},
+    }
+    return an_object(properties, required=list(properties))
 
 
 def _ref(name: str) -> str:

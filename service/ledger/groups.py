@@ -7,11 +7,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
 log = logging.getLogger(__name__)
+
+# So long nothing was asked: the writer may tidy up, before it answers again.
+IDLE_SECONDS = 1.0
 
 
 class QueueFullError(RuntimeError):
@@ -49,6 +52,7 @@ class GroupWorker:
     Args:
         write: sets `answer` of every job of a group; runs in the worker's thread.
         group_rows: a group is closed at this many rows.
+        on_idle: called in that thread where nothing came for IDLE_SECONDS; must not raise.
         queue_rows, queue_jobs: more than this waiting is refused.
     """
 
@@ -56,11 +60,13 @@ class GroupWorker:
         self,
         write: Callable[[Sequence[Any]], None],
         *,
+        on_idle: Callable[[], None] = lambda: None,
         group_rows: int = 4096,
         queue_rows: int = 100_000,
         queue_jobs: int = 10_000,
     ) -> None:
         self._write = write
+        self._on_idle = on_idle
         self._group_rows = group_rows
         self._queue_rows = queue_rows
         self._queue_jobs = queue_jobs
@@ -136,8 +142,11 @@ class GroupWorker:
     def _take(self) -> list[Job]:
         """Wait for a job, then take all that wait with it and may share its group."""
         taken = self._taken
-        if not taken:
-            taken.extend(self._queue.get())
+        while not taken:
+            try:
+                taken.extend(self._queue.get(timeout=IDLE_SECONDS))
+            except Empty:
+                self._on_idle()
         while not self._queue.empty():
             taken.extend(self._queue.get())
         group = [taken.popleft()]

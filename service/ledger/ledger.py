@@ -57,7 +57,7 @@ class Ledger:
         self._metrics = metrics
         self._clock = clock
         self._settings = settings
-        self._worker = GroupWorker(self._write, **limits)
+        self._worker = GroupWorker(self._write, on_idle=self._rest, **limits)
         self._started: Store | None = None
         self._keys = KeyMemory()
         self._counts = Counts()
@@ -195,6 +195,10 @@ class Ledger:
             for job in group:
                 if job.claim is not None:
                     self._keys.release(job.claim)  # it stays where it was answered
+
+    def _rest(self) -> None:
+        if self._started is not None:
+            self._started.empty_log()
 
     def _answer(self, predictor: Predictor, group: Sequence[Job]) -> None:
         group = answer_group(predictor, group)

@@ -65,9 +65,16 @@ def slot_id(slot: Path) -> str:
     return path.read_text()
 
 
+def all_slots(directory: Path) -> list[Path]:
+    """Slots, held or not; none where the directory is not there."""
+    if not directory.is_dir():
+        return []
+    return sorted(path for path in directory.iterdir() if path.name.isdecimal())
+
+
 def slots_with_records(directory: Path) -> list[Path]:
     """Slots, held or not, in which something waits."""
-    return [slot for slot in _slots(directory) if any(size for _, size in segments(slot))]
+    return [slot for slot in all_slots(directory) if any(size for _, size in segments(slot))]
 
 
 def segments(slot: Path) -> list[tuple[int, int]]:
@@ -104,7 +111,7 @@ def sync(path: Path) -> None:
 
 def _candidates(directory: Path) -> Iterator[Path]:
     waiting = slots_with_records(directory)
-    existing = _slots(directory)
+    existing = all_slots(directory)
     yield from waiting
     yield from (slot for slot in existing if slot not in waiting)
     number = 0
@@ -112,9 +119,3 @@ def _candidates(directory: Path) -> Iterator[Path]:
         if (slot := directory / str(number)) not in existing:
             yield slot
         number += 1
-
-
-def _slots(directory: Path) -> list[Path]:
-    if not directory.is_dir():
-        return []
-    return sorted(path for path in directory.iterdir() if path.name.isdecimal())

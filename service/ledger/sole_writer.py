@@ -1,11 +1,15 @@
 """On SQLite the service is one process: refuse to start a second one on the same file."""
 
-import fcntl
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 
 from sqlalchemy import Engine
+
+from contracts.database import hold_service_place
+
+# Retention takes the place for moments, to checkpoint while no service runs.
+PATIENCE_SECONDS = 0.5
 
 
 class SecondServiceError(RuntimeError):
@@ -25,12 +29,14 @@ def hold_database(engine: Engine) -> Iterator[None]:
     Raises:
         SecondServiceError: it is taken.
     """
-    if engine.dialect.name != "sqlite":
-        yield
-        return
-    with Path(f"{engine.url.database}.service.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SecondServiceError(str(engine.url.database)) from None
+    with ExitStack() as place:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                place.enter_context(hold_service_place(engine))
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise SecondServiceError(str(engine.url.database)) from None
+                time.sleep(PATIENCE_SECONDS / 20)
         yield

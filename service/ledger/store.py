@@ -1,20 +1,22 @@
 """Where a group becomes durable: in the database, or in the spool while that cannot be written.
 
-Only the ledger's thread calls keep, keep_outcomes and run.
+Only the ledger's thread calls keep, keep_outcomes, run and empty_log.
 """
 
 import logging
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from contracts.database import checkpoint, make_engine
+from contracts.database import checkpoint, is_empty_log_wished, make_engine
 from contracts.settings import Settings
 from service.ledger.batch import Batch, encode, microseconds
 from service.ledger.drain import TRANSACTION_SECONDS, Drain
@@ -32,6 +34,9 @@ CHECKPOINT_COMMITS = 2000
 # Whoever waits behind a checkpoint waits as long as it has rows to copy: 8 ms for 10,000, and a p99
 # of 3.4 instead of 2.6 ms at 16 connections.
 CHECKPOINT_ROWS = 1_500
+# How often it is asked whether others, who have deleted much, want the log emptied.
+LOOK_SECONDS = 0.25
+TIDY_SECONDS = 5.0  # after somebody's reading kept the log from being emptied
 # Promotions and outcomes are rarer than groups, and larger.
 TASK_PATIENCES = 4
 
@@ -72,6 +77,7 @@ class Store:
         self._watchdog = Watchdog(self._engine)
         self._connection: Connection | None = None
         self._commits = self._rows = 0  # since the last checkpoint
+        self._look_at = self._tidy_at = 0.0
         draining = _own_engine(engine, self._patience)
         self.drain = Drain(draining, spool, self._patience, self._connect, clock)
 
@@ -147,6 +153,14 @@ class Store:
         self._checkpoint_sometimes(1)
         return result
 
+    def empty_log(self) -> None:
+        """Nothing is asked just now: whatever was deleted shall not stay in SQLite's log."""
+        log = Path(f"{self._engine.url.database}-wal")
+        if self._engine.dialect.name != "sqlite" or time.monotonic() < self._tidy_at:
+            return
+        if log.exists() and log.stat().st_size and not self._checkpoint(truncate=True):
+            self._tidy_at = time.monotonic() + TIDY_SECONDS
+
     def _commit(self, batch: Batch) -> tuple[LostKeys, int]:
         """Gives the answers of lost keys, and how many rows the database took."""
         with self._watchdog.limit(self._patience):
@@ -203,18 +217,22 @@ class Store:
     def _checkpoint_sometimes(self, rows: int) -> None:
         self._commits += 1
         self._rows += rows
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK_SECONDS
+            if is_empty_log_wished(self._engine):
+                self._checkpoint(truncate=True)
         if self._commits >= CHECKPOINT_COMMITS or self._rows >= CHECKPOINT_ROWS:
             # False = another process is writing: ask again after the next commit.
             if self._checkpoint():
                 self._commits = self._rows = 0
 
-    def _checkpoint(self) -> bool:
+    def _checkpoint(self, *, truncate: bool = False) -> bool:
         """As contracts.database.checkpoint; a failure is told, but fails no answer.
 
         What it would have copied is on disk already, in the write-ahead log.
         """
         try:
-            return checkpoint(self._engine)
+            return checkpoint(self._engine, truncate=truncate)
         except (SQLAlchemyError, sqlite3.Error, OSError):
             log.exception("the write-ahead log could not be checkpointed")
             self._metrics.errors.labels("checkpoint").inc()

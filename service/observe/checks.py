@@ -1,22 +1,67 @@
-"""Gauges of monitoring's newest check, so that a scheduler which stopped is noticed elsewhere."""
+"""Gauges of monitoring's checks: that it runs, whether it alarms, how good answers may be.
+
+A scheduler that has stopped is noticed by whoever reads them.
+"""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from sqlalchemy import Connection, select
 
 from contracts.tables import checks
 
+# Estimates are settled once their outcomes are mature, so the newest settled check is older.
+LOOKED_AT = 40
+
+_ESTIMATED = (
+    ("perennial_check_estimated", "Performance that the newest check estimates", "value"),
+    ("perennial_check_estimated_low", "Lower end of the estimate's interval", "low"),
+    ("perennial_check_estimated_high", "Upper end of the estimate's interval", "high"),
+)
+
 
 def check_gauges(connection: Connection) -> list[Metric]:
-    """When the newest check was, and whether it alarmed; without samples if there was none."""
-    query = select(checks).order_by(checks.c.checked_at.desc()).limit(1)
-    row = connection.execute(query).one_or_none()
+    """Of the newest checks; without samples if there was none."""
+    query = select(checks).order_by(checks.c.checked_at.desc()).limit(LOOKED_AT)
+    rows = connection.execute(query).all()
+    found = [json.loads(row.findings) for row in rows]
     when = GaugeMetricFamily(
         "perennial_check_timestamp_seconds", "When monitoring's newest check was, since 1970"
     )
     alarm = GaugeMetricFamily("perennial_check_alarm", "1 = monitoring's newest check alarms")
-    if row is not None:
-        when.add_metric([], row.checked_at.timestamp())
-        alarm.add_metric([], float(json.loads(row.findings).get("alarm", False)))
-    return [when, alarm]
+    if rows:
+        when.add_metric([], rows[0].checked_at.timestamp())
+        alarm.add_metric([], float(found[0].get("alarm", False)))
+    return [when, alarm, *_estimated(found[0] if found else {}), *_settled(found)]
+
+
+def _estimated(newest: Mapping[str, Any]) -> list[Metric]:
+    figures = (newest.get("estimated") or {}).get("figures", {})
+    families: list[Metric] = []
+    for name, text, key in _ESTIMATED:
+        family = GaugeMetricFamily(name, text, labels=["figure"])
+        for figure, estimate in figures.items():
+            if estimate[key] is not None:
+                family.add_metric([figure], estimate[key])
+        families.append(family)
+    return families
+
+
+def _settled(found: list[Any]) -> list[Metric]:
+    """Of the newest check whose outcomes have come: what they brought, and how far off it was."""
+    realised = GaugeMetricFamily(
+        "perennial_check_realised", "Performance that a check's outcomes brought", labels=["figure"]
+    )
+    missed = GaugeMetricFamily(
+        "perennial_check_estimate_error", "The same minus what was estimated", labels=["figure"]
+    )
+    settled = next((each for each in found if each.get("realised")), None)
+    if settled is not None:
+        for figure, value in settled["realised"]["figures"].items():
+            realised.add_metric([figure], value)
+            if figure in settled["estimated"]["figures"]:
+                estimate = settled["estimated"]["figures"][figure]["value"]
+                missed.add_metric([figure], value - estimate)
+    return [realised, missed]

@@ -1,4 +1,4 @@
-"""/reports: what monitoring found, as a page and as the files that it wrote."""
+"""/reports: what monitoring found, as pages and as the files that it wrote."""
 
 import os
 import re
@@ -10,8 +10,18 @@ from pathlib import Path
 from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import HTMLResponse
 
+from service.check_page.view import make_view
 from service.parts import PartsDep, page_response
-from service.queries import list_checks, list_retrains
+from service.queries import (
+    find_check,
+    find_metrics,
+    find_next,
+    knows_report,
+    list_checks,
+    list_past,
+    list_retrains,
+    list_retrains_of,
+)
 
 router = APIRouter()
 
@@ -23,6 +33,11 @@ _SANDBOX = (
     "sandbox allow-scripts; default-src 'none'; "
     "script-src 'unsafe-inline' 'unsafe-eval' blob: data:; style-src 'unsafe-inline'; "
     "img-src data: blob: 'self'; font-src data:; frame-ancestors 'none'"
+)
+
+
+_DELETED = (
+    "this report was deleted, as monitoring.reports in params.yaml has it; /reports has its check"
 )
 
 
@@ -50,19 +65,54 @@ def get_reports(parts: PartsDep) -> Response:
 
 @router.get(
     "/reports/{name}",
-    summary="One report",
+    summary="One check's page by its id, or a file that monitoring wrote by its name",
     response_class=HTMLResponse,
     responses={
         200: {"content": {"image/png": {}}},
-        404: {"description": "no such report", "content": {"application/json": {}}},
+        404: {"description": "no such check or report", "content": {"application/json": {}}},
+        410: {"description": "a deleted report", "content": {"application/json": {}}},
     },
 )
 def get_report(name: str, parts: PartsDep) -> Response:
+    if not Path(name).suffix:
+        return _check_page(name, parts)
     content = read_report(parts.settings.reports_dir, name)
     if content is None:
-        raise HTTPException(404, "no such report; /reports lists all")
+        raise _no_report(name, parts)
     headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": _SANDBOX}
     return Response(content, media_type=MEDIA_TYPES[Path(name).suffix], headers=headers)
+
+
+def _check_page(check_id: str, parts: PartsDep) -> Response:
+    with parts.engine.connect() as connection:
+        check = find_check(connection, check_id)
+        if check is None:
+            raise HTTPException(404, "no such check; /reports lists all")
+        past, following = list_past(connection, check), find_next(connection, check)
+        metrics = find_metrics(connection, check["model_version"])
+        retrains = list_retrains_of(connection, check_id)
+    kept = has_report(parts.settings.reports_dir, check["report"])
+    view = make_view(check, past, metrics, check["report"] if kept else None)
+    return page_response("check.html", view=view, retrains=retrains, following=following)
+
+
+def _no_report(name: str, parts: PartsDep) -> HTTPException:
+    """Gone, or never there."""
+    if _is_report(name):
+        with parts.engine.connect() as connection:
+            if knows_report(connection, name):
+                return HTTPException(410, _DELETED)
+    return HTTPException(404, "no such report; /reports lists all")
+
+
+def has_report(directory: Path, name: str | None) -> bool:
+    """Whether read_report would find it."""
+    if name is None or not _is_report(name):
+        return False
+    try:
+        return stat.S_ISREG((directory / name).lstat().st_mode)
+    except OSError:
+        return False
 
 
 def list_reports(directory: Path) -> list[ReportFile]:

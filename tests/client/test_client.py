@@ -3,14 +3,23 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import httpx
 import pytest
 from sqlalchemy import Engine, select
 
-from client import AsyncClient, Client, NoAnswerError, Outcome, Policy, Prediction, RefusedError
+from client import (
+    AsyncClient,
+    Client,
+    NoAnswerError,
+    Outcome,
+    Policy,
+    Prediction,
+    RefusedError,
+    Wanted,
+)
 from client.messages import Reply
 from client.retries import pause
 from contracts.settings import Settings
@@ -63,6 +72,23 @@ def test_many_calls_at_once_are_answered_each(service: str, engine: Engine) -> N
     with engine.connect() as connection:
         logged = set(connection.execute(select(predictions.c.prediction_id)).scalars())
     assert {one.prediction_id for one in answered} == logged
+
+
+def test_it_asks_which_labels_are_wanted(service: str) -> None:
+    async def ask() -> list[Wanted]:
+        async with AsyncClient() as client:
+            return await client.wanted_outcomes(older_than_hours=1)
+
+    moment = datetime.now(UTC) - timedelta(hours=2)
+    with Client() as client:
+        prediction = client.predict_one(EXAMPLE, moment)
+        (wanted,) = client.wanted_outcomes(limit=5, older_than_hours=1)
+        assert client.wanted_outcomes() == []  # after a day
+        with pytest.raises(RefusedError, match="limit"):
+            client.wanted_outcomes(limit=0)
+    assert (wanted.prediction_id, wanted.event_time) == (prediction.prediction_id, moment)
+    assert wanted.features == EXAMPLE
+    assert asyncio.run(ask()) == [wanted]
 
 
 def test_one_key_is_one_prediction_however_often_it_is_sent(service: str) -> None:

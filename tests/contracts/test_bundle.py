@@ -8,6 +8,7 @@ import pytest
 
 from contracts.bundle import (
     FILES_OF_FORMAT_1,
+    FILES_OF_FORMAT_2,
     ONNX,
     REQUIRED,
     BundleError,
@@ -142,6 +143,18 @@ def test_bundle_of_the_first_format_is_still_read(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps({"format": 1, "files": digests}))
 
     assert set(load_bundle(tmp_path).files) == FILES_OF_FORMAT_1
+
+
+def test_only_the_newest_format_promises_answers_to_unseen_rows(saved: Path) -> None:
+    assert load_bundle(saved).answers_unseen
+    manifest = json.loads((saved / "manifest.json").read_text())
+    del manifest["files"]["unseen.parquet"]
+    (saved / "manifest.json").write_text(json.dumps({**manifest, "format": 2}))
+    (saved / "unseen.parquet").unlink()
+
+    old = load_bundle(saved)
+    assert set(old.files) == FILES_OF_FORMAT_2 | {ONNX}
+    assert not old.answers_unseen
 
 
 def test_missing_directory_is_named(saved: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.profiles import MISSING, OTHER, UNSEEN, Bins, count, numeric_bins, text_bins
+from contracts.profiles import MISSING, OTHER, UNSEEN, Bins, add, count, numeric_bins, text_bins
 
 NUMBERS = st.lists(st.one_of(st.floats(), st.integers(-5, 5).map(float)), min_size=1, max_size=80)
 TEXTS = st.lists(st.one_of(st.none(), st.text(max_size=3), st.just(1.5)), min_size=1, max_size=80)
@@ -70,3 +70,15 @@ def test_a_column_without_values_has_no_place_but_missing_and_beyond() -> None:
 def test_an_absent_column_is_all_missing() -> None:
     found = count([Bins("x", ordered=False, categories=("a",))], {}, [5, 5, 6])
     assert found.counts["x"].tolist() == [[2, 0, 0], [1, 0, 0]]
+
+
+def test_a_column_that_some_rows_lack_is_counted_in_its_blocks() -> None:
+    bins = [numeric_bins("x", [1.0, 2.0])]
+    profile = count(bins, {"x": [1.0, 2.0, 2.0]}, [10, 11, 12])
+    one = text_bins("answer", ["yes", "no"])
+    found = add(profile, one, np.array(["yes", "yes"], object), [10, 12])
+
+    assert found.counts["answer"].sum(axis=1).tolist() == [1, 0, 1]
+    assert found.counts["answer"][:, one.places(["yes"])[0]].tolist() == [1, 0, 1]
+    assert found.counts["x"] is profile.counts["x"]
+    assert "answer" not in profile.counts

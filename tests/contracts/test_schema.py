@@ -52,9 +52,9 @@ def test_other_json_is_no_schema(text: str) -> None:
 
 
 def test_later_format_is_refused_by_number() -> None:
-    content = {**json.loads(make_schema().to_json()), "format": 3}
+    content = {**json.loads(make_schema().to_json()), "format": 4}
 
-    with pytest.raises(SchemaError, match="schema format 3, this code reads"):
+    with pytest.raises(SchemaError, match="schema format 4, this code reads"):
         FeatureSchema.from_json(json.dumps(content))
 
 

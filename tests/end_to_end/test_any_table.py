@@ -13,6 +13,7 @@ from contracts.params import load_params
 from contracts.registry import promote, register
 from contracts.settings import Settings
 from monitoring.retrain import run_retrain
+from monitoring.triggers import of_person
 from service.app import create_app
 from tests.conftest import OPEN
 from tests.end_to_end.conftest import clone, run_in
@@ -76,7 +77,7 @@ def test_table_is_adopted_trained_served_and_retrained(name: str, tmp_path: Path
         engine = make_engine(settings.database_url)
         outcome = run_retrain(
             engine, settings, load_params(settings.params_file), lambda: datetime.now(UTC),
-            reason="a test",
+            of_person("a test", datetime.now(UTC)),
         )  # fmt: skip
         engine.dispose()
         assert (outcome.state, RETRAINED[name] in outcome.reason) == ("rejected", True), outcome

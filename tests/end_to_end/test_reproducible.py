@@ -57,7 +57,7 @@ def test_another_parameter_of_a_candidate_reruns_only_what_depends_on_it(
 
     changed = json.loads(run_in(other, "dvc", "status", "--json"))
 
-    assert set(changed) == {"train", "evaluate", "package"}
+    assert set(changed) == {"train", "evaluate", "reference", "package"}
     difference = run_in(other, "dvc", "params", "diff")
     assert "train.candidates.logistic_regression.C" in difference
 

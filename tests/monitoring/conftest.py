@@ -1,6 +1,5 @@
 """A database in which a real champion has answered real flights, and outcomes have come."""
 
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from contracts.schema import FeatureSchema
 from contracts.tables import outcomes, predictions
 from pipeline.model_file import dump_model
 from pipeline.onnx_export import to_onnx
-from pipeline.package import sample_reference
+from pipeline.reference import answer_unseen
 from pipeline.search import Chosen
 from pipeline.train import fit
 from tests.pipeline.conftest import january, params, schema, year
@@ -80,16 +79,16 @@ def trained(
     params: Params,
 ) -> Path:
     """A bundle that has learned from January."""
-    model = fit(Chosen("logistic_regression", {"C": 0.1}, -0.5, "sigmoid"), january, schema, params)
+    recipe = Chosen("logistic_regression", {"C": 0.1}, -0.5, "sigmoid")
+    model = fit(recipe, january, schema, params)
     onnx = to_onnx(model, schema)
-    reference = sample_reference(january, model, schema, params)
-    stream = io.BytesIO()
-    reference.to_parquet(stream)
+    reference, unseen = answer_unseen(january, schema, recipe, params)
     files = {
         "schema.json": schema.to_json().encode(),
         "model.onnx": onnx,
         "model.skops": dump_model(model),
-        "reference.parquet": stream.getvalue(),
+        "reference.parquet": reference.to_parquet(),
+        "unseen.parquet": unseen.to_parquet(),
         "metrics.json": b"{}",
         "model_card.md": b"# January\n",
         "model_card.html": b"<h1>January</h1>\n",

@@ -119,12 +119,13 @@ def test_a_wrong_address_is_refused_without_its_secret() -> None:
 def test_a_scheduled_check_that_fails_is_told(
     world: World, tmp_path: Path, webhook: Webhook
 ) -> None:
+    from monitoring.jobs import check_and_retrain
     from monitoring.scheduler import _guarded
 
     settings = Settings(
         _env_file=None, database_url=str(world.engine.url), params_file=tmp_path / "none.yaml"
     )
-    _guarded(world.engine, settings, Event(), Alerts([webhook.url]))
+    _guarded("check", check_and_retrain, world.engine, settings, Event(), Alerts([webhook.url]))
     assert webhook.got[0]["title"] == "Perennial: a check failed"
 
 

@@ -52,10 +52,17 @@ def test_check_writes_row_and_report(
     assert row.rows == (february.event_time < WEEK).sum()
     assert row.drift_share is not None
     assert json.loads(row.findings)["inputs"]["state"] == check.inputs.state
-    assert set(json.loads(row.findings)["drift"]["columns"]) == {
-        *world.bundle.schema.names, "probability",
-    }  # fmt: skip
-    assert (world.reports / check.report).stat().st_size > 1_000_000
+    found = json.loads(row.findings)
+    assert found["inputs"]["compared"][0]["effect"] > 0
+    assert found["inputs"]["p"] > 0
+    low, high = found["performance"]["excess_interval"]
+    assert low < found["performance"]["excess"] < high
+    drawn = found["drift"]
+    assert len(drawn["columns"]) == 11
+    assert set(drawn["columns"]) == {*drawn["influence"], "probability"}
+    assert set(check.inputs.causes) <= set(drawn["influence"])
+    assert drawn["versions"] == {world.bundle.version: 1.0}
+    assert 1_000_000 < (world.reports / check.report).stat().st_size < 5_000_000
     assert [path.name for path in world.reports.iterdir()] == [check.report]
 
 
@@ -106,7 +113,8 @@ def test_only_the_shifted_column_has_drifted(
     reference: pd.DataFrame, world: World, tmp_path: Path
 ) -> None:
     shifted = reference.assign(distance=reference.distance * 1.609)
-    findings = compare(reference, shifted, world.bundle.schema, tmp_path / "report.html")
+    schema = world.bundle.schema
+    findings = compare(reference, shifted, schema, schema.names, tmp_path / "report.html")
 
     drifted = [name for name, c in findings["columns"].items() if c["drifted"]]
     assert drifted == ["distance"]
@@ -118,7 +126,8 @@ def test_unusable_columns_are_reported_not_fatal(
     reference: pd.DataFrame, world: World, tmp_path: Path
 ) -> None:
     broken = reference.assign(temp=np.nan, carrier=None).drop(columns=["dewp"])
-    findings = compare(reference, broken, world.bundle.schema, tmp_path / "report.html")
+    schema = world.bundle.schema
+    findings = compare(reference, broken, schema, schema.names, tmp_path / "report.html")
 
     assert findings["not_judged"] == {
         "temp": "all values missing in the current window",
@@ -137,10 +146,11 @@ def test_text_from_requests_is_escaped_in_the_report(
 ) -> None:
     attack = "<script>alert(1)</script>"
     report = tmp_path / "report.html"
-    compare(reference, reference.assign(carrier=attack), world.bundle.schema, report)
+    attacked = reference.assign(carrier=attack)
+    compare(reference, attacked, world.bundle.schema, ["carrier"], report)
 
     assert attack not in report.read_text()
-    assert "alert(1)" in report.read_text()  # it is there, as text
+    assert "script\\u203aalert(1)" in report.read_text()  # it is there, as text
 
 
 def test_retrains_that_did_not_help_are_counted_since_the_last_that_did(
@@ -152,9 +162,10 @@ def test_retrains_that_did_not_help_are_counted_since_the_last_that_did(
     states = ["failed", "promoted", "rejected", "failed"]
     with write_transaction(world.engine) as connection:
         for number, state in enumerate(states):
+            at = FEBRUARY - timedelta(days=50 - number)
             connection.execute(insert(retrains).values(
-                retrain_id=str(number), started_at=FEBRUARY - timedelta(days=50 - number),
-                state=state, reason="a test", champion_version="v", verdict="{}",
+                retrain_id=str(number), started_at=at, finished_at=at, state=state, reason="a test",
+                champion_version="v", verdict="{}",
             ))  # fmt: skip
     check = _check(world, monitoring)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitoring.drift_state import TEST_SHARE, Limits, assess
+from monitoring.drift_state import MOST_FAULTS, TEST_SHARE, Limits, assess
 from monitoring.quality import Fault
 from monitoring.significance import Compared, Significance
 
@@ -64,3 +64,18 @@ def test_a_change_of_many_columns_by_little_is_still_told() -> None:
     drift = assess(result(0.001, LITTLE), [], LIMITS)
     assert (drift.state, drift.causes) == ("watch", ("shop",))
     assert "each column by little" in drift.reasons[0]
+
+
+def test_what_the_page_shows_is_kept() -> None:
+    drift = assess(result(0.001, MOVED, HOLES, CALM), [UNIT], LIMITS)
+    assert (drift.p, drift.faults, drift.compared) == (0.001, (UNIT,), (MOVED, HOLES, CALM))
+    assert drift.rate == pytest.approx(TEST_SHARE * LIMITS.false_alarm_rate)
+
+
+def test_of_thousands_of_faults_the_gravest_are_told() -> None:
+    faults = [Fault(f"column {i}", "stuck", 1.0, 0.0) for i in range(3000)]
+    drift = assess(result(0.4, CALM), faults, LIMITS)
+    assert len(drift.causes) == 3000
+    assert len(drift.faults) == MOST_FAULTS
+    assert drift.reasons[:1] == (str(faults[0]),)
+    assert drift.reasons[MOST_FAULTS:] == (f"and {3000 - MOST_FAULTS} more faults of the data",)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from contracts.params import DriftParams
-from contracts.schema import EVENT_TIME, FeatureSchema
+from contracts.schema import EVENT_TIME, VERSION, FeatureSchema
 from monitoring.drift_state import Drift
 from monitoring.inputs import judge_inputs
 from tests.monitoring.conftest import FEBRUARY, World
@@ -23,10 +23,18 @@ def judge(world: World, flights: pd.DataFrame, params: DriftParams = PARAMS) -> 
     return judge_inputs(world.bundle, window, params, np.random.default_rng(0))
 
 
+def answered(world: World, flights: pd.DataFrame) -> pd.DataFrame:
+    """The same with the champion's answers."""
+    names = world.bundle.schema.answers
+    answers = world.bundle.model().answers_of(flights)
+    columns = {**dict(zip(names, answers.T, strict=True)), VERSION: world.bundle.version}
+    return flights.assign(**columns)
+
+
 @pytest.fixture
-def weeks(february: pd.DataFrame) -> pd.DataFrame:
-    """The first ten days of February."""
-    return february[february.event_time < FEBRUARY + timedelta(days=10)]
+def weeks(world: World, february: pd.DataFrame) -> pd.DataFrame:
+    """The first ten days of February, answered."""
+    return answered(world, february[february.event_time < FEBRUARY + timedelta(days=10)])
 
 
 def kilometres(flights: pd.DataFrame) -> pd.DataFrame:
@@ -79,10 +87,8 @@ def test_too_few_rows_are_not_enough_data(world: World, weeks: pd.DataFrame, row
     assert drift.causes == ()
 
 
-def test_a_single_day_without_faults_is_not_enough_data(
-    world: World, february: pd.DataFrame
-) -> None:
-    day = february[february.event_time < FEBRUARY + timedelta(days=1)]
+def test_a_single_day_without_faults_is_not_enough_data(world: World, weeks: pd.DataFrame) -> None:
+    day = weeks[weeks.event_time < FEBRUARY + timedelta(days=1)]
     assert judge(world, day).state == "not enough data"
 
 
@@ -96,7 +102,7 @@ def test_the_type_of_a_column_changes_nothing(world: World, weeks: pd.DataFrame,
 def test_rows_without_a_time_are_dealt_one_by_one(world: World, january: pd.DataFrame) -> None:
     schema = world.bundle.schema
     timeless = replace(schema, timestamp=EVENT_TIME)
-    reference = january.sample(4000, random_state=0).assign(event_time=FEBRUARY)
+    reference = answered(world, january.sample(4000, random_state=0).assign(event_time=FEBRUARY))
     half = with_reference(world, timeless, reference.iloc[:2000])
     same, other = reference.iloc[2000:], kilometres(reference.iloc[2000:])
     assert judge(half, same).state == "ok"

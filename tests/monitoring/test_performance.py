@@ -99,3 +99,26 @@ def test_regression_is_judged_against_the_error_that_evaluation_found() -> None:
     assert measure(scores, schema).t is None
     assert abs(measure(scores, schema, usual).t or 0) < 3
     assert (measure(scores, schema, usual / 2).t or 0) > 3
+
+
+def test_figures_come_with_intervals_over_days() -> None:
+    found = measure(_scores(0, shift=0.2), SCHEMA)
+
+    assert found.expected is not None and found.loss is not None
+    assert found.excess == pytest.approx(found.loss - found.expected)
+    for value, interval in (
+        (found.loss, found.loss_interval),
+        (found.roc_auc, found.roc_auc_interval),
+        (found.excess, found.excess_interval),
+    ):
+        assert interval is not None and interval[0] < value < interval[1]
+    assert found.excess_interval[0] > 0
+    reach = (found.excess_interval[1] - found.excess_interval[0]) / 2
+    assert found.excess / reach == pytest.approx(found.t / 2.05, rel=0.01)  # t of 27 degrees
+
+
+def test_one_day_has_no_interval() -> None:
+    found = measure(_scores(0, days=1), SCHEMA)
+
+    assert found.loss is not None
+    assert found.loss_interval is found.roc_auc_interval is found.excess_interval is None

@@ -17,8 +17,10 @@ from contracts.params import Params, load_params
 from contracts.registry import champion
 from contracts.settings import Settings
 from contracts.tables import retrains
-from monitoring.leases import LeaseTakenError, take
+from monitoring.attempts import RefusedError
+from monitoring.leases import LENGTH, take, utc_now
 from monitoring.retrain import Outcome, run_retrain
+from monitoring.triggers import of_person
 from tests.monitoring.conftest import FEBRUARY, World
 
 MARCH = FEBRUARY + timedelta(days=28)
@@ -35,7 +37,7 @@ def _settings(world: World, tmp_path: Path, project: Path) -> Settings:
 
 
 def _retrain(world: World, params: Params, settings: Settings, now: datetime) -> Outcome:
-    return run_retrain(world.engine, settings, params, lambda: now, reason="a test")
+    return run_retrain(world.engine, settings, params, lambda: now, of_person("a test", now))
 
 
 def _row(world: World) -> Row[tuple[object, ...]]:
@@ -68,9 +70,9 @@ def test_second_retrain_is_refused_while_one_runs(
     world: World, params: Params, tmp_path: Path
 ) -> None:
     with write_transaction(world.engine) as connection:
-        take(connection, "retrain", "elsewhere", MARCH, timedelta(hours=1))
+        take(connection, "retrain", "elsewhere", utc_now(), LENGTH)
 
-    with pytest.raises(LeaseTakenError, match="elsewhere"):
+    with pytest.raises(RefusedError, match="already running at elsewhere"):
         _retrain(world, params, _settings(world, tmp_path, tmp_path), MARCH)
     with world.engine.connect() as connection:
         assert connection.execute(select(retrains)).all() == []
@@ -144,7 +146,7 @@ def test_stopped_retrain_is_marked_failed(
 
     outcome = run_retrain(
         world.engine, _settings(world, tmp_path, _small_project(tmp_path)), params,
-        lambda: MARCH, reason="a test", stop=stop,
+        lambda: MARCH, of_person("a test", MARCH), stop=stop,
     )  # fmt: skip
 
     assert outcome.state == "failed"

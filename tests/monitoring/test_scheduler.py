@@ -15,10 +15,11 @@ from sqlalchemy import Engine, select
 
 from contracts.database import make_engine
 from contracts.migrate import migrate
+from contracts.registry import champion
 from contracts.settings import Settings
-from contracts.tables import checks, retrains
+from contracts.tables import checks, decisions, retrains
 from monitoring.alerts import Alerts
-from monitoring.scheduler import check_and_retrain
+from monitoring.jobs import check_and_retrain, recalibrate
 from tests.monitoring.conftest import World
 
 
@@ -54,6 +55,27 @@ def test_quiet_window_is_checked_and_left_alone(world: World, tmp_path: Path) ->
     check_and_retrain(world.engine, _settings(world, tmp_path), threading.Event(), Alerts([]))
 
     assert _rows(world.engine) == (1, [])
+    with world.engine.connect() as connection:
+        (told,) = connection.execute(select(decisions)).all()
+    assert (told.trigger, told.action, told.answer) == ("schedule", "retrain", "no")
+    assert "has learned nothing since 2013-01-31" in told.seen
+    assert "only 0 new outcomes" in told.reason
+
+
+def test_answers_follow_the_outcomes_on_schedule(
+    world: World, tmp_path: Path, february: pd.DataFrame
+) -> None:
+    """Flights of February, moved to the last 28 days, all late."""
+    shift = datetime.now(UTC) - timedelta(days=28, hours=1) - datetime(2013, 2, 1, tzinfo=UTC)
+    world.answer(february.assign(event_time=february.event_time + shift, late=1.0))
+    recalibrate(world.engine, _settings(world, tmp_path), threading.Event(), Alerts([]))
+
+    with world.engine.connect() as connection:
+        (told,) = connection.execute(select(decisions)).all()
+        current = champion(connection)
+    assert (told.trigger, told.action, told.answer) == ("recalibration", "recalibrate", "yes")
+    assert current is not None
+    assert current.version != world.bundle.version
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ def test_empty_window_is_an_empty_frame(world: World) -> None:
         assert (
             len(
                 read_scores(
-                    connection, world.bundle.schema, FEBRUARY, END, world.bundle.version, 1000
+                    connection, world.bundle.schema, FEBRUARY, END, [world.bundle.version], 1000
                 )
             )
             == 0
@@ -66,7 +66,7 @@ def test_latest_correction_wins(world: World, february: pd.DataFrame) -> None:
     with world.engine.connect() as connection:
         labelled = read_labelled(connection, END)
         scores = read_scores(
-            connection, world.bundle.schema, FEBRUARY, END, world.bundle.version, 1000
+            connection, world.bundle.schema, FEBRUARY, END, [world.bundle.version], 1000
         )
 
     assert labelled[OUTCOME].sum() == scores[OUTCOME].sum() == 1
@@ -76,7 +76,7 @@ def test_latest_correction_wins(world: World, february: pd.DataFrame) -> None:
 def test_scores_of_other_versions_are_left_out(world: World, february: pd.DataFrame) -> None:
     world.answer(february.head(50))
     with world.engine.connect() as connection:
-        assert read_scores(connection, world.bundle.schema, FEBRUARY, END, "another", 1000).empty
+        assert read_scores(connection, world.bundle.schema, FEBRUARY, END, ["another"], 1000).empty
 
 
 def test_same_outcomes_give_the_same_snapshot(

@@ -4,11 +4,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from monitoring.process_tree import marked
 from monitoring.working_copy import CommandError, WorkingCopy, working_copy
 
 
@@ -82,6 +83,57 @@ def test_command_past_its_deadline_is_killed_with_its_children(
 
     time.sleep(2.2)
     assert not (tmp_path / "survived").exists()
+
+
+STUBBORN = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork() == 0:
+    os.setsid()  # out of the group and the session
+    if os.fork() == 0:
+        time.sleep(60)
+    os.wait()
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what processes inherit")
+def test_children_that_fork_flee_and_ignore_sigterm_are_killed_too(
+    copy: WorkingCopy, tmp_path: Path
+) -> None:
+    with pytest.raises(CommandError, match="took more than"):
+        copy.run(sys.executable, "-c", STUBBORN, deadline_seconds=1)
+
+    assert "up" in (tmp_path / "log").read_text()
+    assert marked(tmp_path) == []
+
+
+HOLDER = """
+import sys, threading
+from pathlib import Path
+from monitoring.process_tree import marked
+from monitoring.working_copy import WorkingCopy
+directory = Path(sys.argv[1])
+with (directory / "log").open("a") as log:
+    WorkingCopy(directory, log, threading.Event()).run("sh", "-c", "sleep 60 & echo up; wait")
+"""
+
+
+def test_command_dies_with_the_process_that_runs_it(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)]) as holder:
+        log = tmp_path / "log"
+        _wait_until(lambda: log.exists() and "up" in log.read_text().splitlines())
+        holder.kill()
+    _wait_until(lambda: marked(tmp_path) == [])
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if is_so():
+            return
+        time.sleep(0.05)
+    raise AssertionError("not within ten seconds")
 
 
 def test_stopped_command_ends_at_once(copy: WorkingCopy) -> None:

@@ -172,6 +172,7 @@ def make_format_bundle(
         "schema.json": schema.to_json().encode(),
         "model.skops": skops.io.dumps(fitted),
         "reference.parquet": reference.getvalue(),
+        "unseen.parquet": b"",
         "metrics.json": b"{}",
         "model_card.md": b"# A model for tests\n",
         "model_card.html": b"<h1>A model for tests</h1>\n",

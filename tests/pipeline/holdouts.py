@@ -147,6 +147,7 @@ def make_bundle(directory: Path, task: str, seed: int = 0, **target: Any) -> str
         "model.onnx": converted.SerializeToString(),
         "model.skops": b"",
         "reference.parquet": b"",
+        "unseen.parquet": b"",
         "metrics.json": json.dumps(metrics).encode(),
         "model_card.md": b"",
         "model_card.html": b"",

@@ -138,17 +138,37 @@ def test_the_service_shows_them(settings: Settings, champion: str, engine: Engin
     assert f'perennial_quality_loss{{version="{champion}"}}' in text
 
 
+def test_estimates_are_shown_and_what_became_of_them(engine: Engine, quality: Quality) -> None:
+    def estimate(value: float, low: float | None) -> dict[str, Any]:
+        return {"figures": {"loss": {"value": value, "low": low, "high": low, "usual": 0.5}}}
+
+    settled = {"estimated": estimate(0.5, None), "realised": {"figures": {"loss": 0.75}}}
+    found = [{}, settled, {"estimated": estimate(0.25, 0.125), "realised": None}]
+    for day, findings in enumerate(found):
+        add_check(engine, day, findings)
+    shown = gauges(quality)
+
+    assert shown["perennial_check_estimated", "loss"] == 0.25
+    assert shown["perennial_check_estimated_low", "loss"] == 0.125
+    assert shown["perennial_check_realised", "loss"] == 0.75
+    assert shown["perennial_check_estimate_error", "loss"] == 0.25
+
+
+def add_check(engine: Engine, day: int, findings: dict[str, Any]) -> None:
+    row = {
+        "check_id": str(day), "checked_at": NOW + timedelta(days=day), "window_from": NOW,
+        "window_to": NOW, "model_version": "v", "rows": 1, "outcomes": 0, "decision": "keep",
+        "reason": "none", "findings": json.dumps(findings),
+    }  # fmt: skip
+    with write_transaction(engine) as connection:
+        connection.execute(insert(checks).values(row))
+
+
 @pytest.mark.parametrize("alarm", [True, False], ids=["alarm", "quiet"])
 def test_the_newest_check_is_shown(engine: Engine, quality: Quality, alarm: bool) -> None:
     assert ("perennial_check_timestamp_seconds",) not in gauges(quality)
     for day, found in ((1, not alarm), (2, alarm)):
-        row = {
-            "check_id": str(day), "checked_at": NOW + timedelta(days=day), "window_from": NOW,
-            "window_to": NOW, "model_version": "v", "rows": 1, "outcomes": 0, "decision": "keep",
-            "reason": "none", "findings": json.dumps({"alarm": found}),
-        }  # fmt: skip
-        with write_transaction(engine) as connection:
-            connection.execute(insert(checks).values(row))
+        add_check(engine, day, {"alarm": found})
     shown = gauges(quality)
     assert shown["perennial_check_timestamp_seconds",] == (NOW + timedelta(days=2)).timestamp()
     assert shown["perennial_check_alarm",] == float(alarm)

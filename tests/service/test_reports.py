@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from contracts.database import write_transaction
 from contracts.settings import Settings
-from contracts.tables import checks, retrains
+from contracts.tables import checks, decisions, retrains
 from tests.conftest import NOW
 
 
@@ -132,6 +132,21 @@ def test_checks_are_there_as_json(client: TestClient, engine: Engine) -> None:
     page = client.get("/reports").text
     assert "<td>watch</td>" in page
     assert "<td>not judged</td>" in page
+
+
+def test_decisions_are_there_as_json(client: TestClient, engine: Engine) -> None:
+    assert client.get("/decisions").json() == {"decisions": []}
+    row = {
+        "decision_id": "d1", "decided_at": NOW, "trigger": "person", "trigger_id": "t1",
+        "actor": "somebody", "action": "retrain", "answer": "no", "seen": "a new season",
+        "reason": "the budget is spent", "retrain_id": None,
+    }  # fmt: skip
+    later = {**row, "decision_id": "d2", "decided_at": NOW + timedelta(hours=1), "answer": "yes"}
+    with write_transaction(engine) as connection:
+        connection.execute(insert(decisions), [row, later])
+    listed = client.get("/decisions").json()["decisions"]
+    assert [each["answer"] for each in listed] == ["yes", "no"]
+    assert listed[1] == {**row, "decided_at": "2026-01-01T00:00:00Z"}
 
 
 @pytest.mark.parametrize("name", ["nobody", "%00", "%E2%80%A8", "x" * 500])

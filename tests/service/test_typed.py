@@ -19,7 +19,7 @@ from service.answer.decoder import Decoder, InvalidRequestError
 from service.answer.typed import make_parser
 from service.answer.values import make_column
 from service.api.document import describe_api
-from service.routes import outcomes
+from service.routes import outcomes, wanted
 
 MAX_ROWS = 3
 FEATURES = (
@@ -176,6 +176,7 @@ def is_documented(schema: FeatureSchema, body: bytes) -> bool:
 def validator_of(schema: FeatureSchema) -> jsonschema.Draft202012Validator:
     app = FastAPI()
     app.include_router(outcomes.router)
+    app.include_router(wanted.router)
     document = describe_api(app, schema, "v", MAX_ROWS)
     content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
     form = {**content["application/json"]["schema"], "components": document["components"]}

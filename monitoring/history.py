@@ -1,0 +1,55 @@
+"""What the governor must know of the past, read from the database."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, exists, select
+
+from contracts.tables import checks, decisions, retrains
+from monitoring.governor import DAYS_30, Attempt, History
+
+INTERRUPTED = "interrupted"  # key in a retrain's verdict
+
+
+def read_history(
+    connection: Connection, now: datetime, trigger_id: str = "", running: str | None = None
+) -> History:
+    """Retrains until `now`, and a month after it: clocks step back, and a replay's is years ago."""
+    known = select(retrains).where(retrains.c.started_at <= now + DAYS_30)
+    newest_first = known.order_by(retrains.c.started_at.desc(), retrains.c.retrain_id.desc())
+    spent = exists().where(decisions.c.trigger_id == trigger_id, decisions.c.answer == "yes")
+    return History(
+        attempts=tuple(_attempt(row) for row in connection.execute(newest_first)),
+        spent=bool(connection.execute(select(spent)).scalar_one()),
+        running=running,
+    )
+
+
+def checks_stood(connection: Connection, versions: Sequence[str], now: datetime, most: int) -> int:
+    """How many of the newest `most` checks of a champion, in a row, saw it perform worse.
+
+    Args:
+        versions: the champion and its recalibrations.
+    """
+    query = select(checks.c.findings).where(
+        checks.c.model_version.in_(versions), checks.c.checked_at < now
+    )
+    newest = connection.execute(query.order_by(checks.c.checked_at.desc()).limit(most)).scalars()
+    stood = 0
+    for findings in newest:
+        if json.loads(findings).get("wish") != "performance":
+            break
+        stood += 1
+    return stood
+
+
+def _attempt(row: Row[Any]) -> Attempt:
+    return Attempt(
+        row.retrain_id,
+        row.started_at,
+        row.finished_at,
+        row.state,
+        interrupted=bool(json.loads(row.verdict).get(INTERRUPTED)),
+    )

@@ -1,0 +1,124 @@
+"""What the scheduler runs; params are read each time, so that an edit needs no restart."""
+
+import logging
+import threading
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Engine
+
+from contracts.database import write_transaction
+from contracts.params import Params, load_params
+from contracts.registry import take_turns
+from contracts.settings import Settings
+from monitoring import leases
+from monitoring.alerts import Alerts, News, news_of_check, news_of_retrain
+from monitoring.attempts import RefusedError
+from monitoring.check import Check, NoChampionError, last_facts, run_check
+from monitoring.erasure import wanted_retrain
+from monitoring.probation import run_probation
+from monitoring.recalibrate import run_recalibration
+from monitoring.recovery import clean_up
+from monitoring.retention import run_retention
+from monitoring.retrain import Outcome, retrain_after, run_retrain
+from monitoring.triggers import of_erasure
+
+SLOT, SLOT_LENGTH = "check", timedelta(seconds=50)  # taken once a run, never given back
+log = logging.getLogger("monitoring")
+
+
+def check_in_turn(
+    engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts
+) -> None:
+    """Of several schedulers that fire together the first one checks; cron counts in minutes."""
+    try:
+        with write_transaction(engine) as connection:
+            take_turns(connection)
+            now = leases.utc_now()
+            leases.take(connection, SLOT, leases.this_process(), now, SLOT_LENGTH)
+    except leases.LeaseTakenError as taken:
+        log.info("another scheduler has this run: %s", taken)
+        return
+    check_and_retrain(engine, settings, stop, alerts)
+
+
+def check_and_retrain(
+    engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts
+) -> None:
+    """Judge who is on probation, check whoever is champion then, and retrain if that is due."""
+    params = load_params(settings.params_file)
+    now = datetime.now(UTC)
+    _judge_probation(engine, settings, params, now, alerts)
+    with engine.connect() as connection:
+        before = last_facts(connection)
+    try:
+        check = run_check(
+            engine, settings.bundles_dir, settings.reports_dir, params.monitoring, now
+        )
+    except NoChampionError as error:
+        log.warning("check skipped: %s", error)
+        return
+    log.info("check %s: %s: %s", check.check_id, check.decision.action, check.decision.reason)
+    alerts.send(news_of_check(before, check.facts))
+    outcome = _retrain(engine, settings, params, check, stop)
+    if outcome is not None:
+        log.info("retrain %s %s: %s", outcome.retrain_id, outcome.state, outcome.reason)
+        alerts.send(news_of_retrain(outcome.state, outcome.challenger, outcome.reason))
+
+
+def _retrain(
+    engine: Engine, settings: Settings, params: Params, check: Check, stop: threading.Event
+) -> Outcome | None:
+    outcome = retrain_after(engine, settings, params, leases.utc_now, check, stop=stop)
+    with engine.connect() as connection:
+        owed = wanted_retrain(connection)
+    if outcome is not None or owed is None:
+        return outcome
+    trigger = of_erasure(owed, leases.utc_now())
+    try:
+        return run_retrain(engine, settings, params, leases.utc_now, trigger, stop=stop)
+    except RefusedError as refused:
+        log.info("no retrain for an erasure: %s", refused)
+        return None
+
+
+def _judge_probation(
+    engine: Engine, settings: Settings, params: Params, now: datetime, alerts: Alerts
+) -> None:
+    found = run_probation(engine, settings.bundles_dir, params.monitoring, now)
+    if found is None:
+        return
+    log.info("probation: %s", found.reason)
+    if found.rolled_back_to is not None:
+        title = f"rolled back to version {found.rolled_back_to}"
+        alerts.send(News("warning", title, found.reason))
+
+
+def recalibrate(
+    engine: Engine, settings: Settings, _stop: threading.Event, _alerts: Alerts
+) -> None:
+    """Let the champion's answers follow the newest mature outcomes."""
+    params = load_params(settings.params_file).monitoring.recalibrate
+    if params is None:
+        return
+    try:
+        found = run_recalibration(engine, settings, params, datetime.now(UTC))
+    except NoChampionError as error:
+        log.warning("recalibration skipped: %s", error)
+        return
+    verb = "promoted" if found.changed else "kept"
+    log.info("recalibration %s %s: %s", verb, found.version, found.reason)
+
+
+def delete_old(engine: Engine, settings: Settings, stop: threading.Event, _alerts: Alerts) -> None:
+    """Delete what monitoring.retention no longer keeps; asked to stop, the next run goes on."""
+    params = load_params(settings.params_file).monitoring
+    kept = run_retention(engine, params, lambda: datetime.now(UTC), stop)
+    if kept is not None:
+        log.info("retention %s", kept)
+
+
+def bury(engine: Engine, settings: Settings, _stop: threading.Event, alerts: Alerts) -> None:
+    """Resolve what dead processes left of their retrains."""
+    for retrain_id in clean_up(engine, settings, leases.utc_now()):
+        why = f"{retrain_id} was interrupted: its process ended"
+        alerts.send(news_of_retrain("failed", None, why))

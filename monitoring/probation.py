@@ -1,0 +1,160 @@
+"""Probation: a champion that a retrain has promoted goes back if outcomes speak against it.
+
+The gate judged it on the past; here it is judged on what came since, beside the champion that it
+replaced, which answers the same logged rows again. `python -m monitoring.probation` judges now.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, Engine, Row, select, update
+
+from contracts.bundle import RECALIBRATES, Bundle, base_of, load_bundle
+from contracts.database import make_engine, write_transaction
+from contracts.losses import row_losses
+from contracts.migrate import require_current
+from contracts.params import Monitoring, Probation, load_params
+from contracts.registry import champion, family, roll_back
+from contracts.schema import EVENT_TIME, OUTCOME
+from contracts.settings import Settings
+from contracts.tables import retrains
+from monitoring.check import REFUSALS
+from monitoring.performance import t_over_days
+from monitoring.recalibration import Labelled, follow
+from monitoring.windows import read_labelled
+
+ACTOR = "probation"
+ROLLED_BACK = "rolled back"  # the state of its retrain
+MAX_ROWS = 200_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What probation found; `rolled_back_to` is who answers from now on, None = nobody new."""
+
+    reason: str
+    rolled_back_to: str | None = None
+
+
+def run_probation(
+    engine: Engine, bundles: Path, params: Monitoring, now: datetime
+) -> Finding | None:
+    """Judge the champion, if a retrain promoted it lately; roll back if it does worse.
+
+    Returns:
+        None: nobody is on probation.
+
+    Raises:
+        BundleError: the champion's bundle, or its predecessor's, is damaged or gone.
+    """
+    if params.probation is None:
+        return None
+    with engine.connect() as connection:
+        retrain = _on_probation(connection, bundles, params.probation, now)
+        if retrain is None:
+            return None
+        both = [_base(bundles, v) for v in (retrain.champion_version, retrain.challenger_version)]
+        until = now - timedelta(hours=params.probation.mature_hours)
+        rows = read_labelled(connection, until, retrain.finished_at, MAX_ROWS)
+    daily = _costs(rows, both[0], both[1], params)
+    reason, worse = _judge(daily, params.probation)
+    if not worse:
+        return Finding(reason)
+    return Finding(reason, _return(engine, both[1].version, retrain.retrain_id, reason, now))
+
+
+def _on_probation(
+    connection: Connection, bundles: Path, params: Probation, now: datetime
+) -> Row[tuple[str, ...]] | None:
+    """The retrain whose challenger is the champion, itself or recalibrated."""
+    current = champion(connection)
+    newest = (
+        select(retrains)
+        .where(retrains.c.state == "promoted", retrains.c.finished_at <= now)
+        .order_by(retrains.c.finished_at.desc())
+        .limit(1)
+    )
+    retrain = connection.execute(newest).one_or_none()
+    if current is None or retrain is None:
+        return None
+    if now > retrain.finished_at + timedelta(days=params.days):
+        return None
+    base = load_bundle(bundles / current.version).manifest.get(RECALIBRATES, current.version)
+    return retrain if base == retrain.challenger_version else None
+
+
+def _base(bundles: Path, version: str) -> Bundle:
+    return base_of(load_bundle(bundles / version), bundles)
+
+
+def _costs(
+    rows: pd.DataFrame, before: Bundle, now: Bundle, params: Monitoring
+) -> "pd.Series[float]":
+    """Mean loss a row that the champion adds to its predecessor's, by day."""
+    if rows.empty:
+        return pd.Series(np.empty(0))
+    target = now.schema.target
+    truths = target.truths(rows[OUTCOME].tolist())
+    losses = []
+    for bundle in (before, now):
+        answers = bundle.model().answers_of(rows).astype(float)
+        labelled = Labelled(target.task, rows[EVENT_TIME], truths, answers)
+        if params.recalibrate is not None:  # as both would have been
+            answers = follow(labelled, params.recalibrate)
+        losses.append(row_losses(target.task, truths, answers))
+    added: pd.Series[float] = pd.Series(losses[1] - losses[0])
+    daily = added.groupby(rows[EVENT_TIME].dt.floor("D").to_numpy()).mean()
+    return pd.Series(daily.to_numpy(float))
+
+
+def _judge(daily: "pd.Series[float]", params: Probation) -> tuple[str, bool]:
+    if len(daily) < params.min_days:
+        return f"on probation: {len(daily)} days with outcomes, {params.min_days} asked for", False
+    t = t_over_days(daily) or 0.0
+    verb = "costs" if daily.mean() > 0 else "saves"
+    reason = (
+        f"the champion {verb} {abs(daily.mean()):.4f} loss a row against its predecessor, mean of "
+        f"{len(daily)} days (t = {t:.2f}, beyond {params.max_t:g} it goes back)"
+    )
+    return reason, bool(np.isfinite(t) and t > params.max_t)
+
+
+def _return(engine: Engine, base: str, retrain_id: str, reason: str, now: datetime) -> str | None:
+    """Roll back past the champion and its recalibrations; None if somebody else was quicker."""
+    with write_transaction(engine) as connection:
+        versions, current = family(connection, base), champion(connection)
+        if current is None or current.version not in versions:
+            return None
+        version = current.version
+        while version in versions:
+            version = roll_back(connection, actor=ACTOR, reason=reason, now=now)
+        mine = retrains.c.retrain_id == retrain_id
+        verdict = json.dumps({"promote": True, "reason": f"promoted, then rolled back: {reason}"})
+        connection.execute(update(retrains).where(mine).values(state=ROLLED_BACK, verdict=verdict))
+    return version
+
+
+def main() -> None:
+    argparse.ArgumentParser(prog="python -m monitoring.probation", description=__doc__).parse_args()
+    settings = Settings()
+    try:
+        engine = make_engine(settings.database_url)
+        require_current(engine)
+        params = load_params(settings.params_file).monitoring
+        found = run_probation(engine, settings.bundles_dir, params, datetime.now(UTC))
+    except REFUSALS as error:
+        sys.exit(str(error))
+    if found is None:
+        sys.exit("nobody is on probation")
+    verb = f"rolled back to {found.rolled_back_to}" if found.rolled_back_to else "kept"
+    sys.stdout.write(f"{verb}: {found.reason}\n")
+
+
+if __name__ == "__main__":
+    main()
