@@ -1,6 +1,5 @@
 """Bundles of every task, with every kind of feature and names that no code should stumble over."""
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -85,13 +84,14 @@ def save_table_bundle(
     """Train on prepared rows and save them, with the answers, as the reference; load the bundle."""
     model = _fit(rows, schema)
     answers = answer(model, frame_of(*schema.to_matrices(rows), schema), schema)
-    reference = io.BytesIO()
-    pd.concat([rows, pd.DataFrame(answers, columns=schema.answers)], axis=1).to_parquet(reference)
+    whole = pd.concat([rows, pd.DataFrame(answers, columns=schema.answers)], axis=1)
+    times = whole.get(EVENT_TIME, pd.Timestamp("2026-01-01", tz="UTC"))
+    unseen = whole[[schema.target.name, *schema.answers]].assign(**{EVENT_TIME: times})
     files = {
         "schema.json": schema.to_json().encode(),
         "model.skops": skops.io.dumps(model),
-        "reference.parquet": reference.getvalue(),
-        "unseen.parquet": b"",
+        "reference.parquet": whole.to_parquet(),
+        "unseen.parquet": unseen.to_parquet(),
         "metrics.json": json.dumps({"log_loss": 0.5, "nested": {"rows": ROWS}}).encode(),
         "model_card.md": b"# A model for tests\n",
         "model_card.html": b"<h1>A model for tests</h1>\n",

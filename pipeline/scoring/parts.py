@@ -115,9 +115,9 @@ def open_parts(output: str, identity: Mapping[str, Any], restart: bool) -> Itera
     directory = path if stay else path.with_name(f"{path.name}.parts")
     if not stay and path.suffix not in (".csv", ".parquet", ".pq"):
         raise ScoreError(f"--output: {output} ends with none of .csv, .parquet, .pq and /")
-    _refuse_foreign(path, directory, stay, restart)
     if not stay:  # of a run that was killed while it cleared up
         shutil.rmtree(_grave(directory), ignore_errors=True)
+    _refuse_foreign(path, directory, stay, restart)
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / LOCK).open("a") as lock:
         try:
@@ -138,7 +138,7 @@ def write_table(path: Path, table: pa.Table) -> None:
 def remove(directory: Path) -> None:
     """Delete a directory of parts at once: what is left of a deletion is no directory of parts."""
     directory.rename(_grave(directory))
-    shutil.rmtree(_grave(directory))
+    shutil.rmtree(_grave(directory), ignore_errors=True)  # another run may be clearing it, too
 
 
 def _grave(directory: Path) -> Path:

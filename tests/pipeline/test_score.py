@@ -399,6 +399,20 @@ def test_an_output_that_is_there_is_kept(table: pd.DataFrame, tmp_path: Path, ru
     assert len(pd.read_csv(tmp_path / "a.csv")) == ROWS
 
 
+def test_what_a_run_killed_while_it_cleared_up_has_left_goes(
+    table: pd.DataFrame, tmp_path: Path, run: Run
+) -> None:
+    table.to_csv(tmp_path / "table.csv", index=False)
+    run(tmp_path / "table.csv", tmp_path / "a.csv")
+    (tmp_path / "a.csv.parts.done").mkdir()
+    (tmp_path / "a.csv.parts.done" / "part-0.parquet").write_bytes(b"")
+
+    with pytest.raises(SystemExit, match="is there already"):
+        run(tmp_path / "table.csv", tmp_path / "a.csv")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "table.csv"]
+
+
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     url = f"sqlite:///{tmp_path}/perennial.db"
