@@ -94,7 +94,7 @@ monitoring:
     min_outcome_days: 28     # they must span this long: a challenger is judged on days, not rows
     min_days: 7              # fewer days with outcomes: performance is not judged
     cooldown_days: 28        # after a retrain; doubled by each in a row that was not promoted
-    retrain_every_days: 28   # also without an alarm; null = never
+    retrain_every_days: 56   # also without an alarm; null = never
     performance_t: 2.0       # daily excess loss against expectation, t over days
   gate:
     min_days: 14             # labelled days that neither model has learned from

@@ -34,7 +34,8 @@ OLD = {"learned_until": NOW - timedelta(days=28)}
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return load_params(Path("params.yaml")).monitoring.policy
+    shipped = load_params(Path("params.yaml")).monitoring.policy
+    return shipped.model_copy(update={"retrain_every_days": 28})
 
 
 @pytest.mark.parametrize(
