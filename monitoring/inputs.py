@@ -20,9 +20,10 @@ from contracts.schema import EVENT_TIME, FeatureSchema
 from monitoring.drift_state import Drift, Limits, assess
 from monitoring.quality import MIN_ROWS, Fault, find_faults
 from monitoring.recalibration import as_trained
-from monitoring.significance import judge
+from monitoring.significance import DAYS_ALIKE, judge
 
 _SECONDS: dict[Blocks, int] = {"days": 86_400, "hours": 3600}
+_ALIKE: dict[Blocks, int] = {"days": DAYS_ALIKE, "hours": 18, "rows": 1}
 
 
 def judge_inputs(
@@ -53,7 +54,8 @@ def judge_inputs(
         blocks = _blocks(before[schema.timestamp], unit)
         reference = add(reference, one, _answers(before, schema), blocks)
         current = add(current, one, _answers(own, schema), _blocks(own[EVENT_TIME], unit))
-    test = judge(bins, reference, current, generator, independent_rows=unit == "rows")
+    test = judge(bins, reference, current, generator,
+                 independent_rows=unit == "rows", most_run=_ALIKE[unit])  # fmt: skip
     limits = Limits(params.false_alarm_rate, params.false_discovery_rate, params.least_effect)
     return assess(test, faults, limits)
 

@@ -25,7 +25,7 @@ class Dealt:
     window: Matrix
 
 
-def run_length(blocks: int, window: NDArray[np.int64]) -> int | None:
+def run_length(blocks: int, window: NDArray[np.int64], most: int) -> int | None:
     """How many neighbouring blocks change places together; None = the window is too short.
 
     Runs as long as the cube root of their number keep what neighbours share, and leave enough of
@@ -35,9 +35,11 @@ def run_length(blocks: int, window: NDArray[np.int64]) -> int | None:
     Args:
         blocks: of the reference.
         window: numbers of the window's blocks, (b,) rising, at least one.
+        most: blocks that resemble their neighbours. A long history makes runs no longer, or the
+            windows that a short one could judge would be too short for it.
     """
     together = len(window) / (1 + np.count_nonzero(np.diff(window) != 1))
-    longest = float(np.cbrt(blocks))
+    longest = min(float(np.cbrt(blocks)), most)
     if len(window) == 1 or 2 <= together < SHORTEST * longest:
         return None
     return max(1, min(round(longest), int(together / 2)))

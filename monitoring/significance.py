@@ -25,6 +25,7 @@ from monitoring.resampling import (
 
 ASPECTS: tuple[Aspect, ...] = ("values", "missing")
 DRAWS = 10_000
+DAYS_ALIKE = 5  # at most: weather lasts so long
 _AT_ONCE = 1000  # draws, for the sake of memory
 # Beyond this share of the draws a distribution is extrapolated.
 TAIL = 0.05
@@ -73,6 +74,7 @@ def judge(
     generator: np.random.Generator,
     *,
     independent_rows: bool = False,
+    most_run: int = DAYS_ALIKE,
     draws: int = DRAWS,
 ) -> Significance:
     """Compare a window with the reference.
@@ -80,12 +82,13 @@ def judge(
     Args:
         bins: of the columns to compare.
         independent_rows: whether blocks do not matter.
+        most_run: neighbouring blocks that resemble each other, at most.
         draws: windows without a change.
     """
     blocks, size = len(reference.blocks) + len(window.blocks), len(window.blocks)
     if not size or size == blocks or not bins:
         return Significance(None, 1.0, [])
-    length = 1 if independent_rows else run_length(len(reference.blocks), window.blocks)
+    length = 1 if independent_rows else run_length(len(reference.blocks), window.blocks, most_run)
     if length is None:
         return Significance(None, 1.0, [])
     usual: list[list[Values]] = []

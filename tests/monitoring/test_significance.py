@@ -115,6 +115,14 @@ def test_too_short_a_window_is_not_judged(window: list[int]) -> None:
     assert judged(0, window, shifted("calm", 5.0)).p is None
 
 
+def test_a_week_is_judged_beside_a_long_history() -> None:
+    generator = np.random.default_rng(0)
+    week = list(range(300, 307))
+    found = judge(*split(*year(0, days=400, rows=50), week), generator, draws=500)
+    assert found.p is not None
+    assert found.p > 0.01
+
+
 def test_nothing_to_compare_is_not_judged() -> None:
     columns, day = year(0)
     bins, reference, window = split(columns, day, [40])
