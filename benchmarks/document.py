@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks import estimate, fuzz, score, soak
+from benchmarks import estimate_tables, fuzz, score, soak
 from benchmarks.drift.tables import as_tables as drift_tables
 from benchmarks.faults.table import as_table as faults_table
 from benchmarks.large_table import as_table as stages_table
@@ -55,7 +55,7 @@ def fill(text: str) -> str:
     makers = {
         "bench-serve": serve_table,
         "bench-drift": drift_tables,
-        "bench-estimate": estimate.as_tables,
+        "bench-estimate": estimate_tables.as_tables,
         "soak": soak.as_text,
         "replay": replay_table,
         "score": score_table,

@@ -1,16 +1,16 @@
 """Estimated against realised performance, week by week and month by month: `make bench-estimate`.
 
-The default model answers the flights of April to December. Each window is estimated as a check at
-its end would: of outcomes, only those that were mature before each of its days. Settings were
+The default model answers the flights of April to December, once alone and once retrained as
+params.yaml asks. Each window is estimated as a check at its end would: of outcomes, only those that
+were mature before each of its days; and again without any outcome of the window. Settings were
 chosen on April to June; July to December is the report. Beside it stand three guesses: the figures
 of training, those of the newest mature 28 days, and CBPE from the last 28 days of training alone.
 """
 
 import argparse
-import io
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,35 +20,31 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from benchmarks.estimate_champions import (
+    FIRST,
+    LAST,
+    STEP,
+    Champion,
+    first_champion,
+    later_champions,
+    serving,
+)
+from benchmarks.estimate_tables import as_tables
 from benchmarks.results import write_result
-from contracts.bundle import Bundle, BundleError, load_bundle
-from contracts.params import EstimateParams
+from contracts.bundle import BundleError, load_bundle
+from contracts.params import EstimateParams, load_params
 from contracts.schema import EVENT_TIME, OUTCOME, FeatureSchema
 from monitoring.beliefs import learn
 from monitoring.estimate import Estimated, estimate
 from monitoring.figures import certain, figures
-from pipeline import flights
 
 BUNDLE, HOLDOUT = Path("build/bundle"), Path("build/holdout.parquet")
-FIRST, LAST = pd.Timestamp("2013-04-01", tz="UTC"), pd.Timestamp("2014-01-01", tz="UTC")
 REPORTED = pd.Timestamp("2013-07-01", tz="UTC")  # settings were chosen on what is before
 MONTH = timedelta(days=28)
 HISTORY = timedelta(days=28)  # monitoring.performance_days
 # Asked for; `naive` is the guess that nothing changed since the newest mature month.
 BARS = {"roc_auc": 0.038, "brier": 0.026}
 COVERAGE = 0.9
-STEP = 20_000
-
-
-def answered_flights(bundle: Bundle) -> pd.DataFrame:
-    """Flights since training with their outcome, as the database would give them back."""
-    schema, model = bundle.schema, bundle.model()
-    frame = flights.read()
-    frame = frame[(frame.event_time >= FIRST) & frame.late.notna()].reset_index(drop=True)
-    parts = [model.answers_of(frame.iloc[at : at + STEP]) for at in range(0, len(frame), STEP)]
-    answers = dict(zip(schema.answers, np.concatenate(parts).astype(float).T, strict=True))
-    frame = frame.rename(columns={"event_time": EVENT_TIME})
-    return frame.assign(**answers, **{OUTCOME: frame["late"].astype(int)})
 
 
 def windows(kind: str) -> Iterator[tuple[pd.Timestamp, pd.Timestamp]]:
@@ -57,26 +53,43 @@ def windows(kind: str) -> Iterator[tuple[pd.Timestamp, pd.Timestamp]]:
     yield from zip(starts, starts[1:], strict=False)
 
 
-def compare(bundle: Bundle, kind: str, params: EstimateParams) -> list[dict[str, Any]]:
-    """One entry a window: when, and each figure estimated, realised and guessed."""
-    schema, rows = bundle.schema, answered_flights(bundle)
-    reference = pd.read_parquet(io.BytesIO(bundle.files["unseen.parquet"]))
+def compare(
+    champions: Sequence[Champion], schema: FeatureSchema, kind: str, params: EstimateParams
+) -> list[dict[str, Any]]:
+    """One entry a window: when, and each figure estimated, realised and guessed.
+
+    A window is of the champion that serves at its end, as in a check.
+    """
     holdout = pd.read_parquet(HOLDOUT)
     believe, usual = learn(schema, holdout), realised(schema, holdout, schema.target.name)
+    served = _served(champions)
     found = []
     for start, end in tqdm(list(windows(kind)), kind, unit="window"):
-        window = between(rows, start, end)
-        past = between(rows, start - HISTORY, end)
-        seen = estimate(schema, reference, past, window.drop(columns=[OUTCOME, "late"]),
-                        end.to_pydatetime(), (end - start).days, params)  # fmt: skip
+        champion = serving(champions, end)
+        window = between(champion.rows, start, end)
+        past = between(champion.rows, start - HISTORY, end)
+        seen, blind = (
+            estimate(schema, champion.unseen, known, window.drop(columns=[OUTCOME, "late"]),
+                     end.to_pydatetime(), (end - start).days, params)
+            for known in (past, between(past, start - HISTORY, start))
+        )  # fmt: skip
         late = start - timedelta(days=params.mature_days)
-        month = between(rows, late - MONTH, late)
+        month = between(served, late - MONTH, late)
         naive = realised(schema, month, OUTCOME) if len(month) > STEP else usual
         answers = window[schema.answers].to_numpy(float)
         plain = figures(schema.target.task, answers, believe(window))
+        earlier = {name: figure.value for name, figure in blind.figures.items()}
         found.append(entry(start, seen, realised(schema, window, OUTCOME),
-                           {"training": usual, "naive": naive, "holdout_cbpe": plain}))  # fmt: skip
+                           {"training": usual, "naive": naive, "holdout_cbpe": plain,
+                            "before": earlier}))  # fmt: skip
     return found
+
+
+def _served(champions: Sequence[Champion]) -> pd.DataFrame:
+    """What was answered in truth: by each champion until the next one."""
+    ends = [*(one.since for one in champions[1:]), LAST]
+    parts = [between(one.rows, one.since, end) for one, end in zip(champions, ends, strict=True)]
+    return pd.concat(parts, ignore_index=True)
 
 
 def between(rows: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
@@ -118,7 +131,10 @@ def summarise(found: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _errors(values: list[dict[str, Any]]) -> dict[str, Any]:
-    names = {"estimated": "value", **{n: n for n in ("naive", "training", "holdout_cbpe")}}
+    names = {
+        "estimated": "value",
+        **{n: n for n in ("naive", "training", "holdout_cbpe", "before")},
+    }
     errors = {
         shown: float(np.mean([abs(v[name] - v["realised"]) for v in values]))
         for shown, name in names.items()
@@ -146,40 +162,6 @@ def missed(summary: Mapping[str, Any]) -> list[str]:
     return found
 
 
-SHOWN = {"roc_auc": "ROC AUC", "brier": "Brier", "loss": "log-loss"}
-STRETCHES = {"april_to_december": "April to December", "july_to_december": "July to December"}
-
-
-def as_tables(figures_: Mapping[str, Any]) -> str:
-    """Markdown: errors by kind of window, then every month."""
-    lines = [
-        "| windows | figure | estimated | last mature month | as in training "
-        "| CBPE from March alone | within the interval |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for kind, summary in figures_["summary"].items():
-        for stretch, shown in STRETCHES.items():
-            for name, title in SHOWN.items():
-                one = summary[stretch][name]
-                errors = one["error"]
-                cells = [f"{errors[n]:.4f}" for n in ("estimated", "naive", "training",
-                                                      "holdout_cbpe")]  # fmt: skip
-                held = "cannot be known" if one["held"] is None else f"{one['held']:.0%}"
-                lines.append(f"| {one['windows']} {kind}, {shown} | {title} | {' | '.join(cells)} "
-                             f"| {held} |")  # fmt: skip
-    lines += ["", "| month | " + " | ".join(f"{title}: estimated | realised" for title in
-              SHOWN.values()) + " |", "| --- |" + " --- |" * 2 * len(SHOWN)]  # fmt: skip
-    for one in figures_["windows"]["months"]:
-        cells = [_cell(one["figures"][name]) for name in SHOWN]
-        lines.append(f"| {one['start'][:7]} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _cell(value: Mapping[str, Any]) -> str:
-    interval = "" if value["low"] is None else f" ({value['low']:.3f} to {value['high']:.3f})"
-    return f"{value['value']:.3f}{interval} | {value['realised']:.3f}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.estimate", description=__doc__)
     parser.parse_args()
@@ -189,13 +171,21 @@ def main() -> None:
         sys.exit(f"{error}; `dvc repro` first")
     if not bundle.answers_unseen:
         sys.exit(f"{BUNDLE} is of an older format; `dvc repro` first")
-    params = EstimateParams()
-    found = {kind: compare(bundle, kind, params) for kind in ("weeks", "months")}
-    summary = {kind: summarise(entries) for kind, entries in found.items()}
-    result = {"params": json.loads(params.model_dump_json()), "summary": summary, "windows": found}
+    params = load_params(Path("params.yaml"))
+    first = first_champion(bundle)
+    later = list(tqdm(later_champions(bundle, params), "retrained", unit="champion"))
+    systems: dict[str, dict[str, Any]] = {}
+    for name, champions in (("first", [first]), ("operated", [first, *later])):
+        asked = params.monitoring.estimate
+        found = {kind: compare(champions, bundle.schema, kind, asked)
+                 for kind in ("weeks", "months")}  # fmt: skip
+        summary = {kind: summarise(entries) for kind, entries in found.items()}
+        systems[name] = {"champions": [str(one.since.date()) for one in champions],
+                         "summary": summary, "windows": found}  # fmt: skip
+    result = {"params": json.loads(asked.model_dump_json()), "systems": systems}
     print(as_tables(result))
     print(f"figures: {write_result('bench-estimate', result)}")
-    if bars := missed(summary):
+    if bars := missed(systems["operated"]["summary"]):
         sys.exit("missed: " + "; ".join(bars))
 
 
