@@ -30,6 +30,16 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Golden(Section):
+    """Rows of the original table that judge every later model and teach none; docs/adr/0029.
+
+    `share`: of the days, groups or rows, see pipeline/golden.py; `rows`: most that bundles carry.
+    """
+
+    share: Annotated[float, Field(gt=0, le=0.5)]
+    rows: PositiveInt = 20_000
+
+
 class Data(Section):
     """What a row is, and what is asked of it.
 
@@ -49,6 +59,7 @@ class Data(Section):
     day_first: bool = False  # of the timestamp's texts
     min_rows: PositiveInt
     split: Split = "time"
+    golden: Golden | None = None  # none: later models are judged on outcomes alone
 
     @property
     def time_column(self) -> str:
@@ -209,10 +220,21 @@ class EstimateParams(Section):
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.95
 
 
+class GoldenGate(Section):
+    """What a challenger may cost on the golden rows; beyond both, it is refused.
+
+    `max_cost`: share of the champion's loss there; `max_t`: t over blocks.
+    """
+
+    max_cost: Annotated[float, Field(ge=0)] = 0.01
+    max_t: float = 2.0
+
+
 class Gate(Section):
     min_days: Annotated[int, Field(ge=2)]
     min_rows: PositiveInt
     min_t: float
+    golden: GoldenGate = GoldenGate()
 
 
 class Retrain(Section):
