@@ -1,6 +1,6 @@
 """Decides whether a challenger may be promoted. Pure: both answers on rows that neither learned."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from contracts.losses import row_losses
 from contracts.params import Gate, Task
+from monitoring.golden import GoldenVerdict
 from monitoring.performance import t_over_days
 
 
@@ -22,6 +23,17 @@ class Verdict:
     champion_loss: float | None = None
     challenger_loss: float | None = None
     t: float | None = None
+    golden: GoldenVerdict | None = None  # none: neither has a golden set
+
+
+def unless_golden_refuses(verdict: Verdict, golden: GoldenVerdict | None) -> Verdict:
+    """The verdict on outcomes, which anybody may have sent, under that on rows that nobody can."""
+    if golden is None:
+        told = "there is no golden set, so outcomes alone have judged"
+        return replace(verdict, reason=f"{verdict.reason}; {told}")
+    promote = verdict.promote and golden.passed
+    parts = [verdict.reason, golden.reason] if golden.passed else [golden.reason, verdict.reason]
+    return replace(verdict, promote=promote, reason="; ".join(parts), golden=golden)
 
 
 def judge(

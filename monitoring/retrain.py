@@ -38,7 +38,8 @@ from monitoring.attempts import (
     write,
 )
 from monitoring.check import REFUSALS, Check, NoChampionError
-from monitoring.gate import Verdict, judge
+from monitoring.gate import Verdict, judge, unless_golden_refuses
+from monitoring.golden import judge_golden
 from monitoring.governor import Answer, Trigger
 from monitoring.history import INTERRUPTED
 from monitoring.recalibration import Labelled, follow
@@ -170,7 +171,9 @@ def _train_and_gate(run: _Run) -> Outcome:
         note(run.engine, run.ticket, state="trained", challenger_version=version)
         track(copy, commit)
         holdout = pd.read_parquet(copy.directory / HOLDOUT)
-    verdict = _judge(run, holdout)
+    challenger = load_bundle(run.settings.bundles_dir / version)
+    golden = judge_golden(run.base, challenger, run.params.monitoring.gate.golden)
+    verdict = unless_golden_refuses(_judge(run, holdout), golden)
     return _conclude(run, version, verdict)
 
 
