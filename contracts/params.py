@@ -221,20 +221,43 @@ class EstimateParams(Section):
 
 
 class GoldenGate(Section):
-    """What a challenger may cost on the golden rows; beyond both, it is refused.
+    """What a challenger may cost on the golden rows, and what it may gain elsewhere alone.
 
-    `max_cost`: share of the champion's loss there; `max_t`: t over blocks.
+    Beyond both `max_cost` (share of the champion's loss there) and `max_t` (over blocks) it is
+    refused. A gain on outcomes is believed up to `believed` of the loss, and `per_gain` times
+    what it also gains on golden rows.
     """
 
-    max_cost: Annotated[float, Field(ge=0)] = 0.01
-    max_t: float = 2.0
+    max_cost: Annotated[float, Field(ge=0)] = 0.005
+    max_t: float = 1.0
+    believed: Annotated[float, Field(ge=0)] = 0.015
+    per_gain: Annotated[float, Field(ge=0)] = 12.0
+
+
+class SegmentGate(Section):
+    """What a challenger may cost in a large segment; beyond both, it is refused.
+
+    `min_share`: of rows, smaller segments are not looked at; `max_cost`: share of the champion's
+    loss; `level`: chance that equal models are refused, over all segments.
+    """
+
+    min_share: Share = 0.05
+    max_cost: Annotated[float, Field(ge=0)] = 0.02
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.05
 
 
 class Gate(Section):
     min_days: Annotated[int, Field(ge=2)]
     min_rows: PositiveInt
     min_t: float
+    segments: SegmentGate | None = SegmentGate()  # none: only the whole is judged
     golden: GoldenGate = GoldenGate()
+
+
+class Promotion(Section):
+    """What follows a gate's yes: the challenger answers at once, or waits for a person."""
+
+    mode: Literal["automatic", "person"] = "automatic"
 
 
 class Retrain(Section):
@@ -288,6 +311,7 @@ class Monitoring(Section):
     estimate: EstimateParams = EstimateParams()
     policy: Policy
     gate: Gate
+    promotion: Promotion = Promotion()
     retrain: Retrain
     probation: Probation | None = None  # none: what was promoted stays
     recalibrate: Recalibrate | None = None  # none: only retrains follow the outcomes
