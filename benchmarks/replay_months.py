@@ -92,7 +92,9 @@ def _oracle(
     past: pd.DataFrame, rows: pd.DataFrame, first: Bundle, recipe: Chosen, params: Params
 ) -> np.ndarray:
     """The first bundle's recipe, refitted on every outcome before the month."""
-    prepared, _ = prepare([past], params)
+    fed = past.event_time >= pd.Timestamp(params.data.until, tz="UTC")
+    tables = [past[~fed], past[fed]] if fed.any() else [past]  # golden days are of the first
+    prepared, _ = prepare(tables, params)
     model = fit(recipe, prepared, first.schema, params)
     probability: np.ndarray = model.predict_proba(model_frame(rows, first.schema))[:, 1]
     return probability

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from contracts.onnx_model import OnnxModel
 from contracts.schema import FeatureSchema
 
-FORMAT = 3
-READABLE = (1, 2, 3)
+FORMAT = 4
+READABLE = (1, 2, 3, 4)
 MANIFEST = "manifest.json"
 ONNX = "model.onnx"  # absent where ONNX would answer differently: served from model.skops
+GOLDEN = "golden.parquet"  # absent where the table was too short to set rows aside, or none asked
 REQUIRED = frozenset(
     {
         "schema.json",
@@ -39,7 +40,9 @@ REQUIRED = frozenset(
 # Up to format 2 the reference held the model's answers to rows that it had learned from.
 FILES_OF_FORMAT_2 = REQUIRED - {"unseen.parquet"}
 FILES_OF_FORMAT_1 = (FILES_OF_FORMAT_2 | {ONNX}) - {"model_card.html"}
-_FILES = {1: FILES_OF_FORMAT_1, 2: FILES_OF_FORMAT_2, 3: REQUIRED}
+_FILES = {1: FILES_OF_FORMAT_1, 2: FILES_OF_FORMAT_2, 3: REQUIRED, 4: REQUIRED}
+# What a bundle may have besides; only the newest format has golden rows.
+_OPTIONAL = {1: {ONNX}, 2: {ONNX}, 3: {ONNX}, 4: {ONNX, GOLDEN}}
 # A large forest is mostly repetition; the other files are compressed by their own formats.
 COMPRESSED = ".gz"
 COMPRESS_FROM_BYTES = 1_000_000
@@ -119,7 +122,8 @@ def save_bundle(directory: Path, files: Mapping[str, bytes], facts: Mapping[str,
     """Write a bundle: to a temporary directory, fsynced, then renamed into place.
 
     Args:
-        files: content of every file in REQUIRED, and of ONNX unless it is served from skops.
+        files: content of every file in REQUIRED, of ONNX unless it is served from skops, and of
+            GOLDEN where rows were set aside.
         facts: what the manifest says besides digests (libraries, data, params, lock); nothing
             that depends on when or where the bundle was made.
 
@@ -129,7 +133,7 @@ def save_bundle(directory: Path, files: Mapping[str, bytes], facts: Mapping[str,
     Raises:
         BundleError: `files` is not exactly that.
     """
-    if set(files) - {ONNX} != REQUIRED:
+    if set(files) - _OPTIONAL[FORMAT] != REQUIRED:
         raise BundleError(f"a bundle has exactly {sorted(REQUIRED)}, not {sorted(files)}")
     stored = _compress(files)
     digests = {name: digest(stored[name]) for name in sorted(stored)}
@@ -222,7 +226,7 @@ def _parse_manifest(content: bytes, directory: Path) -> dict[str, Any]:
         raise BundleError(f"{directory} has bundle format {found}, this code reads {READABLE}")
     plain = {name.removesuffix(COMPRESSED) for name in names}
     expected = _FILES[found]
-    if plain != expected and plain != expected | {ONNX}:
+    if plain - (_OPTIONAL[found] - expected) != expected:
         raise BundleError(f"{directory} lists {sorted(names)}, not {sorted(expected)}")
     return manifest
 

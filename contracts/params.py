@@ -30,6 +30,16 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Golden(Section):
+    """Rows of the original table that judge every later model and teach none; docs/adr/0029.
+
+    `share`: of the days, groups or rows, see pipeline/golden.py; `rows`: most that bundles carry.
+    """
+
+    share: Annotated[float, Field(gt=0, le=0.5)]
+    rows: PositiveInt = 20_000
+
+
 class Data(Section):
     """What a row is, and what is asked of it.
 
@@ -49,6 +59,7 @@ class Data(Section):
     day_first: bool = False  # of the timestamp's texts
     min_rows: PositiveInt
     split: Split = "time"
+    golden: Golden | None = None  # none: later models are judged on outcomes alone
 
     @property
     def time_column(self) -> str:
@@ -209,10 +220,44 @@ class EstimateParams(Section):
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.95
 
 
+class GoldenGate(Section):
+    """What a challenger may cost on the golden rows, and what it may gain elsewhere alone.
+
+    Beyond both `max_cost` (share of the champion's loss there) and `max_t` (over blocks) it is
+    refused. A gain on outcomes is believed up to `believed` of the loss, and `per_gain` times
+    what it also gains on golden rows.
+    """
+
+    max_cost: Annotated[float, Field(ge=0)] = 0.005
+    max_t: float = 1.0
+    believed: Annotated[float, Field(ge=0)] = 0.015
+    per_gain: Annotated[float, Field(ge=0)] = 12.0
+
+
+class SegmentGate(Section):
+    """What a challenger may cost in a large segment; beyond both, it is refused.
+
+    `min_share`: of rows, smaller segments are not looked at; `max_cost`: share of the champion's
+    loss; `level`: chance that equal models are refused, over all segments.
+    """
+
+    min_share: Share = 0.05
+    max_cost: Annotated[float, Field(ge=0)] = 0.02
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+
 class Gate(Section):
     min_days: Annotated[int, Field(ge=2)]
     min_rows: PositiveInt
     min_t: float
+    segments: SegmentGate | None = SegmentGate()  # none: only the whole is judged
+    golden: GoldenGate = GoldenGate()
+
+
+class Promotion(Section):
+    """What follows a gate's yes: the challenger answers at once, or waits for a person."""
+
+    mode: Literal["automatic", "person"] = "automatic"
 
 
 class Retrain(Section):
@@ -266,6 +311,7 @@ class Monitoring(Section):
     estimate: EstimateParams = EstimateParams()
     policy: Policy
     gate: Gate
+    promotion: Promotion = Promotion()
     retrain: Retrain
     probation: Probation | None = None  # none: what was promoted stays
     recalibrate: Recalibrate | None = None  # none: only retrains follow the outcomes

@@ -10,12 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select
+from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
 from contracts.audit import record
 from contracts.bundle import OFFSETS, RECALIBRATES, Bundle, copy_bundle, load_bundle
 from contracts.database import write_transaction
-from contracts.tables import model_versions, stage_changes
+from contracts.tables import AWAITING, model_versions, retrains, stage_changes
 from contracts.traffic import Rule, append_rule, current_traffic
 
 _LOCK = 7_236_101  # names PostgreSQL's advisory lock of every change here
@@ -104,6 +104,9 @@ def promote(
     previous = current.version if current else None
     if previous != version:
         _change(connection, "promote", version, previous, actor, reason, now)
+    waited = (retrains.c.challenger_version == version) & (retrains.c.state == AWAITING)
+    ended = {"state": "promoted", "finished_at": now}  # so that its probation begins
+    connection.execute(update(retrains).where(waited).values(ended))
     _audit(connection, "promote", version, previous, actor, reason, now)
 
 

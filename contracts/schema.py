@@ -22,6 +22,7 @@ MISSING_CATEGORY = ""
 EVENT_TIME = DEFAULT_TIMESTAMP  # aware UTC
 OUTCOME = f"{RESERVED}outcome"
 GROUP = f"{RESERVED}group"  # rows that a split must keep together
+BLOCK = f"{RESERVED}block"  # of golden rows: those of one depend on each other
 VERSION = f"{RESERVED}version"  # of the model that answered
 ANSWER = f"{RESERVED}answer"  # + output: what a model answered, see Target.outputs
 BASELINE = f"{RESERVED}baseline"  # + output: the same by a model that knows no feature

@@ -128,7 +128,9 @@ checks = Table(
     Column("report", String(200)),  # file name in the reports directory
 )
 
-# One row per retrain: started -> trained -> promoted | rejected, or failed.
+AWAITING = "awaiting"  # the state of a retrain that the gate lets pass, until a person promotes it
+# One row per retrain: started -> trained -> promoted | rejected, or failed; or, where a person
+# promotes, -> awaiting -> promoted | superseded.
 retrains = Table(
     "retrains",
     metadata,

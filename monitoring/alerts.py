@@ -72,6 +72,6 @@ def news_of_check(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> N
 
 def news_of_retrain(state: str, version: str | None, reason: str) -> News:
     """How a retrain ended."""
-    kinds: dict[str, Kind] = {"promoted": "success", "rejected": "info"}
+    kinds: dict[str, Kind] = {"promoted": "success", "rejected": "info", "awaiting": "warning"}
     title = f"retrain {state}" + (f": version {version}" if version else "")
     return News(kinds.get(state, "failure"), title, reason)

@@ -14,7 +14,7 @@ from uuid_utils import uuid7
 from contracts.database import write_transaction
 from contracts.params import Policy
 from contracts.registry import take_turns
-from contracts.tables import retrains
+from contracts.tables import AWAITING, retrains
 from monitoring import decisions, leases
 from monitoring.governor import Answer, Trigger, answer
 from monitoring.history import INTERRUPTED, read_history
@@ -125,6 +125,12 @@ def write(connection: Connection, ticket: Ticket, **values: Any) -> None:
     """Write values into the ticket's row, in a transaction that has asked require_held."""
     mine = retrains.c.retrain_id == ticket.retrain_id
     connection.execute(update(retrains).where(mine).values(values))
+
+
+def supersede(connection: Connection) -> None:
+    """A challenger that waits for a person makes room for a newer one."""
+    waiting = retrains.c.state == AWAITING
+    connection.execute(update(retrains).where(waiting).values(state="superseded"))
 
 
 def _enter(connection: Connection, now: datetime, wall: datetime) -> tuple[int | None, str | None]:

@@ -14,7 +14,7 @@ from contracts.database import write_transaction
 from contracts.registry import champion
 from contracts.settings import Settings
 from contracts.subject import Subject
-from contracts.tables import audit_log, checks, idempotency_keys, retrains
+from contracts.tables import AWAITING, audit_log, checks, idempotency_keys, retrains
 from contracts.traffic import current_traffic
 from monitoring.deletion import delete_paced
 from monitoring.scrub import scrub
@@ -154,7 +154,9 @@ def wanted_retrain(connection: Connection) -> str | None:
         return None
     since = select(retrains.c.state).where(retrains.c.started_at >= moments[-1])
     states = connection.execute(since).scalars().all()
-    if {"promoted", "rejected"} & set(states) or states.count("failed") >= MOST_FAILURES:
+    if {"promoted", "rejected", AWAITING, "superseded"} & set(states) or states.count(
+        "failed"
+    ) >= MOST_FAILURES:
         return None
     return f"asked by the erasure of {moments[-1]:%Y-%m-%d %H:%M} UTC"
 

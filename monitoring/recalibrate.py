@@ -21,7 +21,6 @@ from sqlalchemy import Connection, Engine, select
 from uuid_utils import uuid7
 
 from contracts.bundle import (
-    FORMAT,
     OFFSETS,
     RECALIBRATES,
     Bundle,
@@ -86,7 +85,7 @@ def run_recalibration(
                 _record(connection, False, why, now)
         return Recalibration(False, current.version, why)
 
-    if base.manifest["format"] != FORMAT:
+    if not base.answers_unseen:  # its files are not those of a bundle written today
         hindrance = f"the champion's bundle has format {base.manifest['format']}; retrain first"
     if hindrance is not None:
         return kept(hindrance)

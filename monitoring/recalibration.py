@@ -22,6 +22,7 @@ from contracts.schema import VERSION, FeatureSchema
 from monitoring.performance import t_over_days
 
 DECIMALS = 4  # of an offset, so that equal ones give equal bundles
+LEVEL_RIDGE = 1.0  # keeps an offset finite where all outcomes are the same
 _DAY = pd.Timedelta(days=1)
 
 
@@ -123,6 +124,30 @@ def follow(labelled: Labelled, params: Recalibrate) -> NDArray[np.float64]:
             offsets = _fit(labelled, window, params.ridge)
             answers[place] = shift(labelled.task, answers[place], offsets)
     return answers
+
+
+def levelled(
+    task: Task,
+    blocks: NDArray[np.int64],
+    truths: NDArray[np.float64],
+    answers: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """The answers with the offset that suits each block best, (n, outputs).
+
+    It takes out what recalibration would follow, and leaves what only a model can know.
+
+    Args:
+        blocks: (n,)
+        truths: (n,) as Target.truths.
+        answers: (n, outputs)
+    """
+    found = answers.copy()
+    times = pd.Series(pd.NaT, range(len(truths)))
+    for block in np.unique(blocks):
+        own = blocks == block
+        part = Labelled(task, times[own], truths[own], answers[own])
+        found[own] = shift(task, answers[own], _fit(part, slice(None), LEVEL_RIDGE))
+    return found
 
 
 def _window(labelled: Labelled, now: pd.Timestamp, params: Recalibrate) -> slice:

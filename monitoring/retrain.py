@@ -26,6 +26,7 @@ from contracts.params import Params, load_params
 from contracts.registry import champion, family, promote, register
 from contracts.schema import SchemaError
 from contracts.settings import Settings
+from contracts.tables import AWAITING
 from monitoring import decisions, leases
 from monitoring.attempts import (
     LEASE,
@@ -35,10 +36,12 @@ from monitoring.attempts import (
     begin,
     note,
     require_held,
+    supersede,
     write,
 )
 from monitoring.check import REFUSALS, Check, NoChampionError
-from monitoring.gate import Verdict, judge
+from monitoring.gate import Verdict, judge, unless_golden_refuses
+from monitoring.golden import judge_golden
 from monitoring.governor import Answer, Trigger
 from monitoring.history import INTERRUPTED
 from monitoring.recalibration import Labelled, follow
@@ -58,7 +61,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a retrain ended: promoted, rejected or failed."""
+    """How a retrain ended: promoted, awaiting (a person's word), rejected or failed."""
 
     retrain_id: str
     state: str
@@ -158,7 +161,8 @@ def _train_and_gate(run: _Run) -> Outcome:
     ) as copy:
         champion_at = run.settings.bundles_dir / run.base.version
         deadline = run.params.monitoring.retrain.deadline_minutes * 60
-        train(run.engine, copy, champion_at, run.base.schema, run.clock(), deadline)
+        mature = run.clock() - timedelta(days=run.params.monitoring.estimate.mature_days)
+        train(run.engine, copy, champion_at, run.base.schema, mature, deadline)
         commit = copy.commit(
             f"Retrain {run.retrain_id}", run.settings.project_dir.resolve(),
             f"refs/retrains/{run.retrain_id}",
@@ -170,7 +174,10 @@ def _train_and_gate(run: _Run) -> Outcome:
         note(run.engine, run.ticket, state="trained", challenger_version=version)
         track(copy, commit)
         holdout = pd.read_parquet(copy.directory / HOLDOUT)
-    verdict = _judge(run, holdout)
+    challenger = load_bundle(run.settings.bundles_dir / version)
+    gate, recalibrate = run.params.monitoring.gate.golden, run.params.monitoring.recalibrate
+    golden = judge_golden(run.base, challenger, gate, recalibrate)
+    verdict = unless_golden_refuses(_judge(run, holdout), golden, gate)
     return _conclude(run, version, verdict)
 
 
@@ -188,7 +195,8 @@ def _judge(run: _Run, holdout: pd.DataFrame) -> Verdict:
     new = fresh[schema.answers].to_numpy(float)
     if (params := run.params.monitoring.recalibrate) is not None:
         old, new = (follow(Labelled(task, times, truths, each), params) for each in (old, new))
-    return judge(task, times, truths, old, new, run.params.monitoring.gate)
+    gate = run.params.monitoring.gate
+    return judge(task, times, truths, old, new, gate, fresh[schema.categorical])
 
 
 def _conclude(run: _Run, version: str, verdict: Verdict) -> Outcome:
@@ -203,11 +211,16 @@ def _conclude(run: _Run, version: str, verdict: Verdict) -> Outcome:
         current = champion(connection)
         known = family(connection, run.base.version)
         undisturbed = current is not None and current.version in known
-        state = "promoted" if verdict.promote and undisturbed else "rejected"
+        good = verdict.promote and undisturbed
+        person = run.params.monitoring.promotion.mode == "person"
+        state = (AWAITING if person else "promoted") if good else "rejected"
         reason = verdict.reason if undisturbed else "the champion changed while this one trained"
         if state == "promoted":
             actor = f"retrain {run.retrain_id}"
             promote(connection, version, actor=actor, reason=reason, now=now)
+        if state == AWAITING:
+            supersede(connection)
+            reason = f"{reason}; it waits for: python -m contracts.registry promote {version}"
         write(connection, run.ticket, state=state, finished_at=now,
               verdict=json.dumps({**asdict(verdict), "reason": reason}))  # fmt: skip
     return Outcome(run.retrain_id, state, version, reason)

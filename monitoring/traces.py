@@ -11,9 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contracts.bundle import GOLDEN
 from contracts.subject import Subject
 
-REFERENCE = "reference.parquet"
+SAMPLES = ("reference.parquet", GOLDEN)  # rows that bundles carry
 # What training reads and writes, and DVC keeps, in a project.
 TRACKED = ("data", "build", ".dvc/cache")
 PIECE_BYTES = 4_000_000
@@ -36,12 +37,12 @@ def tracked_files(project: Path, subject: Subject) -> Iterator[Path]:
 
 
 def bundles_that_hold(bundles: Path, subject: Subject) -> list[str]:
-    """Versions whose reference sample has a row of the subject.
+    """Versions of which a sample has a row of the subject.
 
     Only by a column's value: a sample has no prediction ids.
     """
-    found = [path.parent.name for path in bundles.glob(f"*/{REFERENCE}") if holds(path, subject)]
-    return sorted(found)
+    samples = [path for name in SAMPLES for path in bundles.glob(f"*/{name}")]
+    return sorted({path.parent.name for path in samples if holds(path, subject)})
 
 
 def holds(path: Path, subject: Subject) -> bool:

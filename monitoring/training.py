@@ -30,7 +30,7 @@ def train(
     copy: WorkingCopy,
     champion: Path,
     schema: FeatureSchema,
-    now: datetime,
+    until: datetime,
     deadline_seconds: float,
 ) -> None:
     """Add the snapshot as the only one (it holds every outcome so far) and run the pipeline.
@@ -38,7 +38,7 @@ def train(
     Args:
         champion: the bundle to lie where the pipeline's own gate compares; not a recalibration,
             whose offsets know outcomes of the very rows on which that gate judges.
-        now: outcomes of later questions are left out.
+        until: later questions are left out: those whose outcomes came first are not like the rest.
 
     Raises:
         GateFailedError: that gate refused the bundle.
@@ -49,7 +49,7 @@ def train(
         old.unlink()
     with engine.connect() as connection:
         directory = copy.directory / OUTCOMES
-        snapshot = write_snapshot(connection, schema, now, directory)
+        snapshot = write_snapshot(connection, schema, until, directory)
     copy.run("dvc", "add", "--quiet", str(OUTCOMES / snapshot.name))
     for table in sorted((copy.directory / TABLE).glob("*.dvc")):  # an adopted one
         copy.run("dvc", "checkout", "--quiet", str(TABLE / table.name))

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import yaml
 from sklearn.pipeline import Pipeline
 from tqdm import tqdm
 
-from contracts.bundle import ONNX, digest, save_bundle
+from contracts.bundle import GOLDEN, ONNX, digest, save_bundle
 from contracts.onnx_model import OnnxModel
 from contracts.params import Params, ParamsError, load_params
 from contracts.schema import FeatureSchema
@@ -34,7 +35,7 @@ from pipeline.train import read_choice
 
 INPUTS = [
     "prepared", "schema", "model", "chosen", "search", "holdout", "reference", "unseen",
-    "metrics", "segments", "importance", "findings", "champion",
+    "golden", "metrics", "segments", "importance", "findings", "champion",
 ]  # fmt: skip
 LIBRARIES = [
     "numpy",
@@ -144,7 +145,13 @@ def _assemble(
         "model_card.md": write_model_card(facts).encode(),
         "model_card.html": write_html_card(facts).encode(),
     }
+    files |= {GOLDEN: golden} if (golden := _golden(paths.golden)) else {}
     return files | ({ONNX: serving.onnx} if serving.onnx else {}), origin
+
+
+def _golden(path: Path) -> bytes:
+    """Empty where no rows were set aside."""
+    return path.read_bytes() if pq.read_metadata(path).num_rows else b""
 
 
 def _compare(

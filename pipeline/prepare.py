@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,41 +22,94 @@ from pipeline.columns import (
 )
 from pipeline.describe import infer_schema
 from pipeline.frames import DatasetError
+from pipeline.golden import golden_frame, golden_rows, shares_block
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rows in order of time, typed; see prepare.
+
+    Attributes:
+        frame: what models may learn from.
+        golden: what no model may learn from, see golden.py; empty = the table has none.
+        counts: of rows read, without outcome, of ignored classes, set aside as golden, kept.
+    """
+
+    frame: pd.DataFrame
+    golden: pd.DataFrame
+    counts: dict[str, int]
 
 
 def prepare(tables: list[pd.DataFrame], params: Params) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Check, type and order the rows; drop and count those without an outcome.
+    """Check, type and order the rows; drop and count those without an outcome, and golden ones.
 
     Args:
-        tables: the raw table and every outcome snapshot.
+        tables: the raw table, then every outcome snapshot.
 
     Returns:
         Features as columns.parse_column types them, target as a class or a number, time column
-        (aware UTC), GROUP where groups are split; sorted by time; and the counts of rows read,
-        without outcome, of ignored classes, kept.
+        (aware UTC), GROUP where groups are split; sorted by time; and the counts.
 
     Raises:
         DatasetError: a column is missing or has another kind, a target is no class, too few rows.
     """
+    prepared = prepare_all(tables, params)
+    return prepared.frame, prepared.counts
+
+
+def prepare_all(tables: list[pd.DataFrame], params: Params) -> Prepared:
+    """As prepare, and the golden rows beside."""
     data = params.data
     labelled = [_labelled(table, params) for table in tables]
+    frame = _typed(labelled, params)
+    known = frame[data.target].notna().to_numpy()
+    golden, apart = _set_aside(frame, known, len(labelled[0]), data)
+    kept = _in_order(frame[known & ~apart], data)
+    _require_enough(kept, data)
+    rows = sum(len(table) for table in tables)
+    counts = {"rows": rows, "without_outcome": rows - len(frame),
+              "of_ignored_classes": len(frame) - int(known.sum()),
+              "golden": int((known & apart).sum()), "kept": len(kept)}  # fmt: skip
+    return Prepared(kept, golden, counts)
+
+
+def _typed(tables: list[pd.DataFrame], params: Params) -> pd.DataFrame:
+    data = params.data
     columns = {
-        name: pd.concat([parse_column(t[name], name, f) for t in labelled], ignore_index=True)
+        name: pd.concat([parse_column(t[name], name, f) for t in tables], ignore_index=True)
         for name, f in params.features.items()
     }
     for name in columns:
         columns[name] = _complete(columns[name], name, params.features[name])
-    targets = pd.concat([_targets(table, data) for table in labelled], ignore_index=True)
-    times = pd.concat([_times(table, data) for table in labelled], ignore_index=True)
+    targets = pd.concat([_targets(table, data) for table in tables], ignore_index=True)
+    times = pd.concat([_times(table, data) for table in tables], ignore_index=True)
     frame = pd.DataFrame(columns | {data.target: targets, data.time_column: times})
     if data.split == "grouped":
-        frame[GROUP] = _groups(labelled, data)
-    kept = frame[targets.notna()].sort_values(data.time_column, kind="stable", ignore_index=True)
-    _require_enough(kept, data)
-    rows, known = sum(len(table) for table in tables), len(frame)
-    counts = {"rows": rows, "without_outcome": rows - known,
-              "of_ignored_classes": known - len(kept), "kept": len(kept)}  # fmt: skip
-    return kept, counts
+        frame[GROUP] = _groups(tables, data)
+    return frame
+
+
+def _set_aside(
+    frame: pd.DataFrame, known: np.ndarray, original: int, data: Data
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """The golden ones of the first `original` rows; and bool (n,), which rows depend on them.
+
+    A table that could not spare them keeps them all.
+    """
+    none = frame.iloc[:0], np.zeros(len(frame), dtype=bool)
+    if data.golden is None:
+        return none
+    mine = np.zeros(len(frame), dtype=bool)
+    mine[:original] = golden_rows(frame.iloc[:original], data)
+    golden = frame[mine & known]
+    apart = mine | shares_block(frame, golden, data)
+    if golden.empty or _lacks(frame[known & ~apart], data):
+        return none
+    return golden_frame(_in_order(golden, data), data, data.golden), apart
+
+
+def _in_order(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
+    return frame.sort_values(data.time_column, kind="stable", ignore_index=True)
 
 
 def _labelled(table: pd.DataFrame, params: Params) -> pd.DataFrame:
@@ -125,18 +179,24 @@ def _groups(tables: list[pd.DataFrame], data: Data) -> pd.Series:
 
 
 def _require_enough(frame: pd.DataFrame, data: Data) -> None:
+    if lacks := _lacks(frame, data):
+        raise DatasetError(lacks)
+
+
+def _lacks(frame: pd.DataFrame, data: Data) -> str:
+    """Why nothing can be learned from these rows; empty = it can."""
     if len(frame) < data.min_rows:
-        raise DatasetError(f"{len(frame)} labelled rows; data.min_rows asks for {data.min_rows}")
+        return f"{len(frame)} labelled rows; data.min_rows asks for {data.min_rows}"
     if data.task == "regression":
-        if frame[data.target].nunique() < 2:
-            raise DatasetError(f"{data.target}: always the same value; nothing can be learned")
-        return
+        same = frame[data.target].nunique() < 2
+        return f"{data.target}: always the same value; nothing can be learned" if same else ""
     absent = [label for label in data.classes if not (frame[data.target] == label).any()]
-    if absent:
-        raise DatasetError(
-            f"{data.target}: no row of the classes {absent}; the table lacks them, or remove them "
-            "from data.classes"
-        )
+    if not absent:
+        return ""
+    return (
+        f"{data.target}: no row of the classes {absent}; the table lacks them, or remove them "
+        "from data.classes"
+    )
 
 
 def main() -> None:
@@ -145,6 +205,7 @@ def main() -> None:
     parser.add_argument("--raw", type=Path, required=True, help="read: parquet")
     parser.add_argument("--outcomes", type=Path, required=True, help="read: directory of snapshots")
     parser.add_argument("--prepared", type=Path, required=True, help="written: parquet")
+    parser.add_argument("--golden", type=Path, required=True, help="written: parquet")
     parser.add_argument("--schema", type=Path, required=True, help="written: JSON")
     parser.add_argument("--counts", type=Path, required=True, help="written: JSON")
     arguments = parser.parse_args()
@@ -157,11 +218,12 @@ def main() -> None:
 def _run(arguments: argparse.Namespace) -> None:
     params = load_params(arguments.params)
     paths = [arguments.raw, *sorted(arguments.outcomes.glob("*.parquet"))]
-    frame, counts = prepare([pd.read_parquet(path) for path in paths], params)
+    prepared = prepare_all([pd.read_parquet(path) for path in paths], params)
     arguments.prepared.parent.mkdir(exist_ok=True)
-    frame.to_parquet(arguments.prepared)
-    arguments.schema.write_text(infer_schema(frame, params).to_json())
-    arguments.counts.write_text(json.dumps(counts, indent=1) + "\n")
+    prepared.frame.to_parquet(arguments.prepared)
+    prepared.golden.to_parquet(arguments.golden)
+    arguments.schema.write_text(infer_schema(prepared.frame, params).to_json())
+    arguments.counts.write_text(json.dumps(prepared.counts, indent=1) + "\n")
 
 
 if __name__ == "__main__":

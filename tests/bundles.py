@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from contracts.bundle import save_bundle
+from contracts.bundle import GOLDEN, save_bundle
 from contracts.schema import Feature, FeatureSchema, Target
 
 EXAMPLE: dict[str, Any] = {"hour": 17, "temp": 61.5, "wind": None, "carrier": "UA", "origin": "JFK"}
@@ -81,7 +81,14 @@ def convert_model(model: Pipeline, schema: FeatureSchema) -> bytes:
     return bytes(converted.SerializeToString())
 
 
-def make_bundle(directory: Path, *, seed: int = 0, onnx: bytes | None = None, **target: Any) -> str:
+def make_bundle(
+    directory: Path,
+    *,
+    seed: int = 0,
+    onnx: bytes | None = None,
+    golden: pd.DataFrame | None = None,
+    **target: Any,
+) -> str:
     """Train and save a bundle; returns its version. `onnx` puts other bytes in its place."""
     schema = make_schema(**target)
     frame = make_rows(seed)
@@ -98,5 +105,7 @@ def make_bundle(directory: Path, *, seed: int = 0, onnx: bytes | None = None, **
         "model_card.md": b"# A model for tests\n",
         "model_card.html": b"<h1>A model for tests</h1>\n",
     }
+    if golden is not None:
+        files[GOLDEN] = golden.to_parquet()
     facts = {"trained_from": "2013-01-01T00:00:00Z", "trained_until": "2013-04-01T00:00:00Z"}
     return save_bundle(directory, files, facts)

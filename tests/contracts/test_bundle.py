@@ -9,6 +9,7 @@ import pytest
 from contracts.bundle import (
     FILES_OF_FORMAT_1,
     FILES_OF_FORMAT_2,
+    GOLDEN,
     ONNX,
     REQUIRED,
     BundleError,
@@ -145,7 +146,27 @@ def test_bundle_of_the_first_format_is_still_read(tmp_path: Path) -> None:
     assert set(load_bundle(tmp_path).files) == FILES_OF_FORMAT_1
 
 
-def test_only_the_newest_format_promises_answers_to_unseen_rows(saved: Path) -> None:
+def test_bundle_may_carry_golden_rows(tmp_path: Path) -> None:
+    save_bundle(tmp_path / "bundle", {**CONTENT, GOLDEN: b"rows"}, FACTS)
+
+    assert load_bundle(tmp_path / "bundle").files[GOLDEN] == b"rows"
+
+
+@pytest.mark.parametrize("golden", [False, True], ids=["without", "with"])
+def test_bundle_of_the_third_format_has_no_golden_rows(tmp_path: Path, golden: bool) -> None:
+    content = {**CONTENT, GOLDEN: b"rows"} if golden else CONTENT
+    save_bundle(tmp_path / "bundle", content, FACTS)
+    manifest = tmp_path / "bundle" / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 3}))
+
+    if golden:
+        with pytest.raises(BundleError, match="lists"):
+            load_bundle(tmp_path / "bundle")
+    else:
+        assert load_bundle(tmp_path / "bundle").answers_unseen
+
+
+def test_only_later_formats_promise_answers_to_unseen_rows(saved: Path) -> None:
     assert load_bundle(saved).answers_unseen
     manifest = json.loads((saved / "manifest.json").read_text())
     del manifest["files"]["unseen.parquet"]

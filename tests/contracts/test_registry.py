@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, insert, select
 
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
@@ -21,7 +21,7 @@ from contracts.registry import (
     roll_back,
     versions,
 )
-from contracts.tables import stage_changes
+from contracts.tables import AWAITING, retrains, stage_changes
 from tests.contracts.test_bundle import CONTENT, FACTS, save_bundle
 
 NOW = datetime(2013, 4, 1, tzinfo=UTC)
@@ -114,6 +114,29 @@ def test_promoting_the_champion_again_leaves_no_trace(
 
     with engine.connect() as connection:
         assert len(connection.execute(select(stage_changes)).all()) == 1
+
+
+def test_retrain_that_waits_for_a_person_ends_with_the_promotion(
+    engine: Engine, registered: list[str]
+) -> None:
+    rows = [
+        {"retrain_id": name, "started_at": NOW, "finished_at": NOW, "state": state, "reason": "",
+         "champion_version": registered[0], "challenger_version": version, "verdict": "{}"}
+        for name, state, version in (("waits", AWAITING, registered[1]),
+                                     ("refused", "rejected", registered[1]),
+                                     ("other", AWAITING, registered[2]))
+    ]  # fmt: skip
+    with write_transaction(engine) as connection:
+        connection.execute(insert(retrains), rows)
+    later = NOW + timedelta(days=3)
+    with write_transaction(engine) as connection:
+        promote(connection, registered[1], actor="she", reason="looks good", now=later)
+
+    with engine.connect() as connection:
+        found = {row.retrain_id: row for row in connection.execute(select(retrains))}
+    states = {name: row.state for name, row in found.items()}
+    assert states == {"waits": "promoted", "refused": "rejected", "other": AWAITING}
+    assert found["waits"].finished_at == later, "its probation begins now"
 
 
 def test_unknown_version_is_named(engine: Engine) -> None:

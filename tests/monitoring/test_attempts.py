@@ -13,7 +13,7 @@ from sqlalchemy import Engine, select
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
 from contracts.params import Policy, load_params
-from contracts.tables import decisions, retrains
+from contracts.tables import AWAITING, decisions, retrains
 from monitoring import leases
 from monitoring.attempts import (
     LEASE,
@@ -23,9 +23,11 @@ from monitoring.attempts import (
     begin,
     note,
     recover,
+    supersede,
 )
 from monitoring.decisions import as_text, newest
 from monitoring.governor import Trigger
+from monitoring.history import read_history
 from tests.postgresql import temporary_postgresql
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -137,3 +139,18 @@ def test_of_several_that_ask_at_once_one_begins(shared: Engine, policy: Policy) 
     assert answers.count(("yes", "person")) == 10
     assert answers.count(("no", "person")) == 10 * (ASKERS - 1)
     assert answers.count(("no", "restart")) == 9
+
+
+def test_challenger_that_waits_makes_room_and_costs_no_cool_down(
+    engine: Engine, policy: Policy
+) -> None:
+    ticket = _begin(engine, policy, "first", NOW)
+    note(engine, ticket, state=AWAITING, finished_at=NOW)
+    with engine.connect() as connection:
+        assert read_history(connection, NOW).fruitless == 0
+    with write_transaction(engine) as connection:
+        supersede(connection)
+
+    with engine.connect() as connection:
+        assert connection.execute(select(retrains.c.state)).scalar_one() == "superseded"
+        assert read_history(connection, NOW).fruitless == 0

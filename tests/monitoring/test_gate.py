@@ -75,6 +75,77 @@ def test_gain_on_a_single_day_is_not_enough(gate: Gate) -> None:
     assert not verdict.promote
 
 
+def test_verdict_has_an_interval_of_what_is_saved(gate: Gate) -> None:
+    times, target = _case(days=28)
+    verdict = _judge(times, target, np.full(2800, 0.6), np.full(2800, TRUTH), gate)
+
+    assert verdict.saved is not None
+    assert verdict.interval is not None
+    assert verdict.interval[0] < verdict.saved < verdict.interval[1]
+    assert f"{verdict.interval[0]:.4f} to {verdict.interval[1]:.4f}" in verdict.reason
+
+
+def _in_segments(
+    gate: Gate, share: float, wrong: float, days: int = 28
+) -> tuple[Verdict, "pd.DataFrame"]:
+    """The challenger is right but for a segment, where it is as wrong as the champion elsewhere."""
+    times, target = _case(days)
+    rng = np.random.default_rng(1)
+    bad = rng.random(len(target)) < share
+    categories = pd.DataFrame({
+        "airport": np.where(bad, "EWR", "JFK"), "carrier": rng.choice(list("abcdefgh"), len(target))
+    })  # fmt: skip
+    champion = np.where(bad, TRUTH, 0.6)
+    challenger = np.where(bad, wrong, TRUTH)
+    answers = [np.stack([1 - p, p], axis=1) for p in (champion, challenger)]
+    truths = target.astype(float)
+    return judge("binary", times, truths, *answers, gate, categories), categories
+
+
+def test_challenger_that_hurts_a_large_segment_is_refused_and_the_segment_named(gate: Gate) -> None:
+    verdict, categories = _in_segments(gate, share=0.2, wrong=0.6)
+
+    assert verdict.t is not None
+    assert verdict.t > gate.min_t, "on the whole it is better"
+    assert not verdict.promote
+    assert [(each.column, each.category) for each in verdict.hurt] == [("airport", "EWR")]
+    assert verdict.hurt[0].rows == (categories.airport == "EWR").sum()
+    assert verdict.reason.startswith("it hurts segments, loss a row: airport EWR by 0.")
+
+
+@pytest.mark.parametrize(
+    ("share", "wrong", "changes"),
+    [
+        (0.02, 0.6, {}),
+        (0.2, TRUTH + 0.01, {}),
+        (0.2, 0.6, {"segments": None}),
+    ],
+    ids=["a small segment", "hurt by little", "not asked"],
+)
+def test_segment_does_not_refuse_where_it_should_not(
+    gate: Gate, share: float, wrong: float, changes: dict[str, object]
+) -> None:
+    verdict, _ = _in_segments(gate.model_copy(update=changes), share, wrong)
+
+    assert verdict.promote
+    assert verdict.hurt == ()
+
+
+def test_segments_of_equal_models_seldom_refuse(gate: Gate) -> None:
+    """Nine segments are looked at in each of forty cases; 5 % may be refused by chance."""
+    refused = 0
+    for seed in range(40):
+        times, target = _case(days=28, seed=seed)
+        rng = np.random.default_rng(seed)
+        categories = pd.DataFrame({"carrier": rng.choice(list("abcdefghi"), len(target))})
+        noise = rng.normal(0, 0.05, (2, len(target)))
+        answers = [np.stack([1 - p, p], axis=1) for p in TRUTH + noise]
+        verdict = judge("binary", times, target.astype(float), *answers, gate, categories)
+        refused += bool(verdict.hurt)
+
+    assert refused <= 5
+
+
 @pytest.mark.parametrize(("days", "a_day"), [(13, 100), (20, 10), (0, 0)])
 def test_too_little_is_not_judged(gate: Gate, days: int, a_day: int) -> None:
     times, target = _case(days, a_day)

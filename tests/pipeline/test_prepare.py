@@ -25,6 +25,7 @@ def test_rows_without_outcome_are_counted_and_dropped(raw: pd.DataFrame, params:
         "rows": 2000,
         "without_outcome": missing,
         "of_ignored_classes": 0,
+        "golden": 0,
         "kept": 2000 - missing,
     }
     assert len(kept) == counts["kept"]
