@@ -17,6 +17,7 @@ from contracts.subject import Subject
 from contracts.tables import audit_log, checks, idempotency_keys, retrains
 from contracts.traffic import current_traffic
 from monitoring.deletion import delete_paced
+from monitoring.history import updates
 from monitoring.scrub import scrub
 from monitoring.whereabouts import Found, ask_spool, ids_of, pieces
 
@@ -152,7 +153,10 @@ def wanted_retrain(connection: Connection) -> str | None:
     moments = [row.at for row in rows if json.loads(row.detail)["retrain"]]
     if not moments:
         return None
-    since = select(retrains.c.state).where(retrains.c.started_at >= moments[-1])
+    # An update forgets nothing.
+    since = select(retrains.c.state).where(
+        retrains.c.started_at >= moments[-1], retrains.c.retrain_id.not_in(updates())
+    )
     states = connection.execute(since).scalars().all()
     if {"promoted", "rejected"} & set(states) or states.count("failed") >= MOST_FAILURES:
         return None

@@ -20,7 +20,8 @@ from monitoring.recalibrate import run_recalibration
 from monitoring.recovery import clean_up
 from monitoring.retention import run_retention
 from monitoring.retrain import Outcome, retrain_after, run_retrain
-from monitoring.triggers import of_erasure
+from monitoring.triggers import of_erasure, of_update_schedule
+from monitoring.update import run_update
 
 SLOT, SLOT_LENGTH = "check", timedelta(seconds=50)  # taken once a run, never given back
 log = logging.getLogger("monitoring")
@@ -107,6 +108,21 @@ def recalibrate(
         return
     verb = "promoted" if found.changed else "kept"
     log.info("recalibration %s %s: %s", verb, found.version, found.reason)
+
+
+def update(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts) -> None:
+    """Let the champion go on learning, if that is asked for and it can."""
+    params = load_params(settings.params_file)
+    if params.monitoring.update is None:
+        return
+    trigger = of_update_schedule(leases.utc_now())
+    try:
+        outcome = run_update(engine, settings, params, leases.utc_now, trigger, stop=stop)
+    except (NoChampionError, RefusedError) as refused:
+        log.info("no update: %s", refused)
+        return
+    log.info("update %s %s: %s", outcome.retrain_id, outcome.state, outcome.reason)
+    alerts.send(news_of_retrain(outcome.state, outcome.challenger, outcome.reason, "update"))
 
 
 def delete_old(engine: Engine, settings: Settings, stop: threading.Event, _alerts: Alerts) -> None:

@@ -6,7 +6,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Row, select
 
-from contracts.bundle import MANIFEST, Bundle, digest, load_bundle
+from contracts.bundle import MANIFEST, UPDATE, UPDATES, Bundle, digest, load_bundle
 from contracts.database import make_engine
 from contracts.migrate import require_current
 from contracts.schema import FeatureSchema
@@ -121,9 +121,21 @@ def describe(reasons: Reasons) -> Iterator[str]:
     yield f"  data             sha256 {manifest.get('data', 'unknown')}"
     yield f"  params           sha256 {manifest.get('params', 'unknown')}"
     yield f"  learned from     {manifest['trained_from']} to {manifest['trained_until']}"
+    yield from _update(manifest)
     yield f"inputs then        {_inputs(reasons.check)}"
     told = "the same" if reasons.same else "NOT what was logged"
     yield f"answered again     {', '.join(f'{each:.6g}' for each in reasons.again)}: {told}"
+
+
+def _update(manifest: Mapping[str, Any]) -> Iterator[str]:
+    if UPDATES not in manifest:
+        return
+    learned = manifest[UPDATE]
+    yield (
+        f"  updated from     {manifest[UPDATES]}, with {learned['rows']} outcomes of "
+        f"{learned['from']} to {learned['until']}"
+    )
+    yield f"  with data        sha256 {learned['data']}"
 
 
 def _chance(row: Row[Any]) -> str:
