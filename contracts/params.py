@@ -259,10 +259,14 @@ class ReportsParams(Section):
 
 
 class Retention(Section):
-    """How long predictions are kept, and how many; None = for ever, and all."""
+    """How long predictions are kept, and how many; None = for ever, and all.
+
+    `bundle_days`: files of versions that are older go, unless something refers to them.
+    """
 
     days: PositiveInt | None = None
     rows: PositiveInt | None = None
+    bundle_days: PositiveInt | None = None
 
 
 class Monitoring(Section):

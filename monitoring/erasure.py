@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,11 +10,9 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, delete, select, tuple_, update
 
 from contracts.database import write_transaction
-from contracts.registry import champion
 from contracts.settings import Settings
 from contracts.subject import Subject
 from contracts.tables import audit_log, checks, idempotency_keys, retrains
-from contracts.traffic import current_traffic
 from monitoring.deletion import delete_paced
 from monitoring.history import updates
 from monitoring.scrub import scrub
@@ -129,17 +126,6 @@ def _erase_rows(
         done.outcomes += deleted.outcomes
     done.finished = not spool["held"] and not stopped
     return done.finished
-
-
-def retire_bundles(engine: Engine, bundles: Path, named: list[str]) -> list[str]:
-    """Delete those of the named versions' bundles that do not answer; gives their names."""
-    with engine.connect() as connection:
-        current, traffic = champion(connection), current_traffic(connection)
-    answering = {current and current.version, traffic and traffic.rule.version}
-    retired = [version for version in named if version not in answering]
-    for version in retired:
-        shutil.rmtree(bundles / version)
-    return retired
 
 
 def wanted_retrain(connection: Connection) -> str | None:

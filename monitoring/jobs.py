@@ -13,6 +13,7 @@ from contracts.settings import Settings
 from monitoring import leases
 from monitoring.alerts import Alerts, News, news_of_check, news_of_retrain
 from monitoring.attempts import RefusedError
+from monitoring.bundles import remove_old_bundles
 from monitoring.check import Check, NoChampionError, last_facts, run_check
 from monitoring.erasure import wanted_retrain
 from monitoring.probation import run_probation
@@ -131,6 +132,9 @@ def delete_old(engine: Engine, settings: Settings, stop: threading.Event, _alert
     kept = run_retention(engine, params, lambda: datetime.now(UTC), stop)
     if kept is not None:
         log.info("retention %s", kept)
+    days, now = params.retention.bundle_days, datetime.now(UTC)
+    if removed := remove_old_bundles(engine, settings.bundles_dir, days, now):
+        log.info("files of %d old versions were removed: %s", len(removed), ", ".join(removed))
 
 
 def bury(engine: Engine, settings: Settings, _stop: threading.Event, alerts: Alerts) -> None:
