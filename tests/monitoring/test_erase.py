@@ -1,8 +1,6 @@
 """An erased subject has no rows, outcomes or answers any more, and the audit log tells of it."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from sqlalchemy import Engine, select
 from contracts.settings import Settings
 from contracts.subject import Subject
 from contracts.tables import predictions
+from monitoring.erase import main
 from monitoring.erasure import erase
 from monitoring.scrub import files_with
 from monitoring.whereabouts import SpoolError, look_for
@@ -96,21 +95,29 @@ def test_a_spool_that_cannot_be_looked_into_stops_everything(
     assert count(engine)[0] == 400
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--entity", "UA"], "say --column NAME"),
+        (["--entity", "UA", "--column", "customer"], "'customer' is no feature"),
+        ([], "say --entity ID or --prediction-id ID"),
+    ],
+)
 def test_the_command_asks_for_a_column_and_refuses_one_that_no_row_has(
-    engine: Engine, settings: Settings
+    engine: Engine,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: list[str],
+    told: str,
 ) -> None:
-    def command(*given: str) -> str:
-        names = {"PERENNIAL_DATABASE_URL": settings.database_url}
-        done = subprocess.run(
-            [sys.executable, "-m", "monitoring.erase", *given], capture_output=True, text=True,
-            env={**os.environ, **names},
-        )  # fmt: skip
-        assert done.returncode
-        return done.stderr
+    monkeypatch.setenv("PERENNIAL_DATABASE_URL", settings.database_url)
+    monkeypatch.setattr(sys, "argv", ["erase", *given])
+    with pytest.raises(SystemExit) as ended:
+        main()
 
-    assert "say --column NAME" in command("--entity", "UA")
-    assert "'customer' is no feature" in command("--entity", "UA", "--column", "customer")
-    assert "say --entity ID or --prediction-id ID" in command()
+    assert ended.value.code not in (None, 0)
+    assert told in f"{ended.value.code} {capsys.readouterr().err}"
 
 
 @pytest.mark.parametrize(
