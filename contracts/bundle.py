@@ -13,13 +13,16 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.onnx_model import OnnxModel
 from contracts.schema import FeatureSchema
+
+if TYPE_CHECKING:  # it needs scikit-learn, which serving may lack
+    from contracts.skops_model import SkopsModel
 
 FORMAT = 4
 READABLE = (1, 2, 3, 4)
@@ -49,6 +52,8 @@ COMPRESS_FROM_BYTES = 1_000_000
 VERSION_LENGTH = 12
 # In the manifest, and among the facts of a registered version: the version whose model this is.
 RECALIBRATES = "recalibrates"
+# In the manifest: the version that went on learning and so became this one; and what it learned.
+UPDATES, UPDATE = "updates", "update"
 OFFSETS = "offsets"  # among those facts only: what its answers are shifted by
 
 
@@ -98,7 +103,7 @@ class Bundle:
             return OnnxModel(self.files[ONNX], self.schema)
         return self.skops_model()
 
-    def skops_model(self) -> Model:
+    def skops_model(self) -> "SkopsModel":
         """The scikit-learn model itself.
 
         Raises:

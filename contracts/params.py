@@ -278,6 +278,15 @@ class Recalibrate(Section):
     min_t: float = -1.0
 
 
+class Update(Section):
+    """How a champion that has partial_fit goes on learning; docs/updates.md."""
+
+    schedule: str = "0 5 * * 1"
+    mature_hours: PositiveInt = 8
+    judged_days: PositiveInt = 28
+    cooldown_days: Annotated[int, Field(ge=0)] = 7
+
+
 class Probation(Section):
     """How a promoted challenger is watched; docs/adr/0028."""
 
@@ -295,10 +304,14 @@ class ReportsParams(Section):
 
 
 class Retention(Section):
-    """How long predictions are kept, and how many; None = for ever, and all."""
+    """How long predictions are kept, and how many; None = for ever, and all.
+
+    `bundle_days`: files of versions that are older go, unless something refers to them.
+    """
 
     days: PositiveInt | None = None
     rows: PositiveInt | None = None
+    bundle_days: PositiveInt | None = None
 
 
 class Monitoring(Section):
@@ -315,6 +328,7 @@ class Monitoring(Section):
     retrain: Retrain
     probation: Probation | None = None  # none: what was promoted stays
     recalibrate: Recalibrate | None = None  # none: only retrains follow the outcomes
+    update: Update | None = None  # none: only when a person asks for it
     retention: Retention = Retention()
 
     @property
@@ -323,7 +337,17 @@ class Monitoring(Section):
         days = self.window_days, self.performance_days, self.policy.min_outcome_days
         followed = self.recalibrate.judged_days + self.recalibrate.days if self.recalibrate else 0
         watched = self.probation.days if self.probation else 0
-        return max(*days, self.gate.min_days, followed, watched)
+        held = self.update.judged_days + 1 if self.update else 0
+        return max(*days, self.gate.min_days, followed, watched, held)
+
+    @model_validator(mode="after")
+    def _updates_can_be_judged(self) -> "Monitoring":
+        if self.update is not None and self.update.judged_days < self.gate.min_days:
+            raise ValueError(
+                f"update.judged_days {self.update.judged_days} is less than gate.min_days "
+                f"{self.gate.min_days}: no update could pass"
+            )
+        return self
 
     @model_validator(mode="after")
     def _what_is_looked_at_is_kept(self) -> "Monitoring":
@@ -331,7 +355,7 @@ class Monitoring(Section):
         if days is not None and days < self.longest_days:
             raise ValueError(
                 f"retention.days {days} is less than {self.longest_days}, the longest of "
-                "what checks, retrains, probation and recalibration look back: "
+                "what checks, retrains, updates, probation and recalibration look back: "
                 "checks would miss what they judge"
             )
         return self

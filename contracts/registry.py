@@ -15,6 +15,15 @@ from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 from contracts.audit import record
 from contracts.bundle import OFFSETS, RECALIBRATES, Bundle, copy_bundle, load_bundle
 from contracts.database import write_transaction
+from contracts.lineage import (
+    RETIRED,
+    Facts,
+    describe_retired,
+    facts_of_all,
+    made_from,
+    restore,
+    retired,
+)
 from contracts.tables import AWAITING, model_versions, retrains, stage_changes
 from contracts.traffic import Rule, append_rule, current_traffic
 
@@ -26,6 +35,13 @@ class UnknownVersionError(LookupError):
 
     def __init__(self, version: str) -> None:
         super().__init__(f"no version {version!r}; `python -m contracts.registry list` shows all")
+
+
+class RetiredVersionError(UnknownVersionError):
+    """The version is known, and its files were removed."""
+
+    def __init__(self, version: str, facts: Facts) -> None:
+        LookupError.__init__(self, describe_retired(version, facts))
 
 
 class NothingToRollBackError(LookupError):
@@ -59,7 +75,11 @@ def register(
     bundle = load_bundle(bundles / version)
     with write_transaction(engine) as connection:
         if _find(connection, version) is None:
-            connection.execute(insert(model_versions).values(_version_row(bundle, now, made)))
+            row = _version_row(bundle, now, {**made_from(bundle), **made})
+            connection.execute(insert(model_versions).values(row))
+        elif version in retired(connection):
+            copy_bundle(source, bundles)  # it may have gone since it was copied
+            restore(connection, version)
     return version
 
 
@@ -78,8 +98,7 @@ def versions(connection: Connection) -> list[Row[Any]]:
 
 def family(connection: Connection, version: str) -> dict[str, tuple[float, ...]]:
     """The offsets of a version and of all that are the same model; the trained one has none."""
-    found = connection.execute(select(model_versions.c.version, model_versions.c.made))
-    made = {row.version: json.loads(row.made) for row in found}
+    made = facts_of_all(connection)
     base = made.get(version, {}).get(RECALIBRATES, version)
     return {
         each: tuple(its.get(OFFSETS, ()))
@@ -96,7 +115,7 @@ def promote(
     A rule for traffic ends: it was made for, and is judged against, the champion of its day.
 
     Raises:
-        UnknownVersionError: it is not registered.
+        UnknownVersionError: it is not registered, or its files were removed.
     """
     take_turns(connection)
     require_version(connection, version)
@@ -133,8 +152,9 @@ def champions(connection: Connection) -> list[str]:
     """The champion and those before it, newest first; whoever was rolled back is not among them.
 
     A promotion puts a version on top, a rollback takes the top away: after A, B, A two rollbacks
-    lead to B and to A.
+    lead to B and to A. Versions whose files were removed are passed over.
     """
+    gone = retired(connection)
     query = select(stage_changes.c.action, stage_changes.c.version)
     reigns: list[str] = []
     for action, version in connection.execute(query.order_by(stage_changes.c.change_id)):
@@ -142,9 +162,11 @@ def champions(connection: Connection) -> list[str]:
             reigns.append(version)
             continue
         reigns.pop()
+        while reigns and reigns[-1] != version and reigns[-1] in gone:
+            reigns.pop()
         if reigns[-1:] != [version]:  # written by a release that remembered one step only
             reigns.append(version)
-    return reigns[::-1]
+    return [version for version in reversed(reigns) if version not in gone]
 
 
 def take_turns(connection: Connection) -> None:
@@ -154,13 +176,16 @@ def take_turns(connection: Connection) -> None:
 
 
 def require_version(connection: Connection, version: str) -> None:
-    """Do nothing if a version is registered.
+    """Do nothing if a version is registered and its files are there.
 
     Raises:
-        UnknownVersionError: it is not.
+        UnknownVersionError: it is not, or they were removed.
     """
-    if _find(connection, version) is None:
+    row = _find(connection, version)
+    if row is None:
         raise UnknownVersionError(version)
+    if RETIRED in (facts := json.loads(row.made)):
+        raise RetiredVersionError(version, facts)
 
 
 def _find(connection: Connection, version: str) -> Row[Any] | None:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from contracts.bundle import BundleError
 from contracts.database import DatabaseUrlError, make_engine, write_transaction
+from contracts.lineage import retired
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.registry import champion, promote, register, roll_back, versions
 from contracts.settings import Settings
@@ -39,11 +40,13 @@ def _parser() -> argparse.ArgumentParser:
 def _print_versions(engine: Engine) -> None:
     with engine.connect() as connection:
         current, traffic = champion(connection), current_traffic(connection)
+        gone = retired(connection)
         for row in versions(connection):
             mark = "*" if current and row.version == current.version else " "
             sys.stdout.write(
                 f"{mark} {row.version}  registered {row.registered_at:%Y-%m-%d %H:%M}  "
-                f"learned {row.trained_from:%Y-%m-%d} to {row.trained_until:%Y-%m-%d}\n"
+                f"learned {row.trained_from:%Y-%m-%d} to {row.trained_until:%Y-%m-%d}"
+                f"{'  (files removed)' if row.version in gone else ''}\n"
             )
     if traffic is not None and traffic.rule.mode != "champion":
         sys.stdout.write(f"{_describe(traffic)}\n")

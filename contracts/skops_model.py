@@ -40,6 +40,13 @@ def load_model(content: bytes) -> Any:
     return skops.io.loads(content, trusted=TRUSTED)
 
 
+def learner_of(pipeline: Any) -> Any:
+    """The fitted estimator behind a model's preparation, and inside of its calibration."""
+    model = pipeline.named_steps["model"]
+    calibrated = getattr(model, "calibrated_classifiers_", None)
+    return model if calibrated is None else calibrated[0].estimator
+
+
 class SkopsModel:
     """Answers like OnnxModel.
 
@@ -51,6 +58,11 @@ class SkopsModel:
     def __init__(self, model: bytes, schema: FeatureSchema) -> None:
         self.schema = schema
         self.pipeline = load_model(model)
+
+    @property
+    def learner(self) -> Any:
+        """See learner_of."""
+        return learner_of(self.pipeline)
 
     def answers(self, numeric: Any, text: Any) -> NDArray[np.float32]:
         """float32 (n, outputs), as OnnxModel.answers."""

@@ -129,8 +129,8 @@ checks = Table(
 )
 
 AWAITING = "awaiting"  # the state of a retrain that the gate lets pass, until a person promotes it
-# One row per retrain: started -> trained -> promoted | rejected, or failed; or, where a person
-# promotes, -> awaiting -> promoted | superseded.
+# One row per retrain, or update (its decision's action says so): started -> trained -> promoted |
+# rejected, or failed; or, where a person promotes, -> awaiting -> promoted | superseded.
 retrains = Table(
     "retrains",
     metadata,
@@ -151,12 +151,13 @@ decisions = Table(
     metadata,
     Column("decision_id", String(36), primary_key=True),
     Column("decided_at", UtcDateTime, nullable=False, index=True),
-    # performance | schedule | outcomes | person | recalibration; check = nothing asked;
+    # performance | schedule | outcomes | update | person | recalibration; check = nothing asked;
     # restart = buried
     Column("trigger", String(16), nullable=False),
     Column("trigger_id", String(36), nullable=False, index=True),  # check, request or retrain
     Column("actor", String(200), nullable=False),  # who asked
-    Column("action", String(16), nullable=False),  # retrain | recalibrate; keep = nothing asked
+    # retrain | update | recalibrate; keep = nothing asked
+    Column("action", String(16), nullable=False),
     Column("answer", String(8), nullable=False),  # yes | no
     Column("seen", Text, nullable=False),  # what the trigger saw, or what the person said
     Column("reason", Text, nullable=False),  # why yes, or why no

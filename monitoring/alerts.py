@@ -70,8 +70,8 @@ def news_of_check(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> N
     return News("warning", "alarm, by other causes" if was else "alarm", now["reason"])
 
 
-def news_of_retrain(state: str, version: str | None, reason: str) -> News:
-    """How a retrain ended."""
+def news_of_retrain(state: str, version: str | None, reason: str, action: str = "retrain") -> News:
+    """How a retrain ended, or an update."""
     kinds: dict[str, Kind] = {"promoted": "success", "rejected": "info", "awaiting": "warning"}
-    title = f"retrain {state}" + (f": version {version}" if version else "")
+    title = f"{action} {state}" + (f": version {version}" if version else "")
     return News(kinds.get(state, "failure"), title, reason)

@@ -17,7 +17,7 @@ from contracts.registry import take_turns
 from contracts.tables import AWAITING, retrains
 from monitoring import decisions, leases
 from monitoring.governor import Answer, Trigger, answer
-from monitoring.history import INTERRUPTED, read_history
+from monitoring.history import INTERRUPTED, RETRAIN, read_history
 
 LEASE = "retrain"
 UNFINISHED = retrains.c.state.in_(["started", "trained"])
@@ -50,6 +50,7 @@ def begin(
     *,
     now: datetime,
     wall: datetime,
+    action: str = RETRAIN,
 ) -> Ticket:
     """Ask the governor, record its answer and, on a yes, take the lease and open the row.
 
@@ -58,6 +59,7 @@ def begin(
     Args:
         now: the time that the decision is made by, which need not be today's.
         wall: the machine's time, which leases are kept by.
+        action: what it is, a retrain or an update.
 
     Raises:
         RefusedError: it said no.
@@ -65,10 +67,10 @@ def begin(
     retrain_id = str(uuid7())
     with write_transaction(engine) as connection:
         token, running = _enter(connection, now, wall)
-        history = read_history(connection, now, trigger.trigger_id, running)
+        history = read_history(connection, now, trigger.trigger_id, running, action)
         word = answer(trigger, history, policy, now)
         begun = retrain_id if word.yes else None
-        decisions.record(connection, trigger, word, now, retrain_id=begun)
+        decisions.record(connection, trigger, word, now, action=action, retrain_id=begun)
         if word.yes:
             row = {"retrain_id": retrain_id, "check_id": trigger.check_id, "started_at": now,
                    "state": "started", "reason": trigger.seen,

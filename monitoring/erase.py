@@ -24,8 +24,9 @@ from contracts.subject import Subject
 from contracts.traffic import current_traffic
 from monitoring import leases
 from monitoring.attempts import LEASE as RETRAIN
+from monitoring.bundles import remove_bundles
 from monitoring.check import REFUSALS
-from monitoring.erasure import BEGAN, Erasure, erase, retire_bundles
+from monitoring.erasure import BEGAN, Erasure, erase
 from monitoring.whereabouts import Found, SpoolError, look_for
 
 LENGTH = timedelta(hours=2)  # after which one that hangs loses the lease
@@ -97,7 +98,10 @@ def run_erasure(
             wait_seconds=wait_seconds,
         )  # fmt: skip
         if retired_bundles:
-            done.bundles = retire_bundles(engine, settings.bundles_dir, found.referenced)
+            why = "it held somebody who was erased"
+            done.bundles = remove_bundles(
+                engine, settings.bundles_dir, found.referenced, why, clock(), actor
+            )
         _note(engine, actor, "erasure ended", who, asdict(done), clock())
     return found, done
 

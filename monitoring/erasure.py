@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,12 +10,11 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, delete, select, tuple_, update
 
 from contracts.database import write_transaction
-from contracts.registry import champion
 from contracts.settings import Settings
 from contracts.subject import Subject
 from contracts.tables import AWAITING, audit_log, checks, idempotency_keys, retrains
-from contracts.traffic import current_traffic
 from monitoring.deletion import delete_paced
+from monitoring.history import updates
 from monitoring.scrub import scrub
 from monitoring.whereabouts import Found, ask_spool, ids_of, pieces
 
@@ -130,17 +128,6 @@ def _erase_rows(
     return done.finished
 
 
-def retire_bundles(engine: Engine, bundles: Path, named: list[str]) -> list[str]:
-    """Delete those of the named versions' bundles that do not answer; gives their names."""
-    with engine.connect() as connection:
-        current, traffic = champion(connection), current_traffic(connection)
-    answering = {current and current.version, traffic and traffic.rule.version}
-    retired = [version for version in named if version not in answering]
-    for version in retired:
-        shutil.rmtree(bundles / version)
-    return retired
-
-
 def wanted_retrain(connection: Connection) -> str | None:
     """Why a retrain is owed to somebody who was erased; None = none is.
 
@@ -152,7 +139,10 @@ def wanted_retrain(connection: Connection) -> str | None:
     moments = [row.at for row in rows if json.loads(row.detail)["retrain"]]
     if not moments:
         return None
-    since = select(retrains.c.state).where(retrains.c.started_at >= moments[-1])
+    # An update forgets nothing.
+    since = select(retrains.c.state).where(
+        retrains.c.started_at >= moments[-1], retrains.c.retrain_id.not_in(updates())
+    )
     states = connection.execute(since).scalars().all()
     if {"promoted", "rejected", AWAITING, "superseded"} & set(states) or states.count(
         "failed"

@@ -13,7 +13,7 @@ from contracts.params import Policy
 
 MOST_DOUBLINGS = 3  # of the cool-down
 DAY, DAYS_30 = timedelta(days=1), timedelta(days=30)
-PERSON = "person"
+PERSON, UPDATE = "person", "update"
 ENDED = frozenset({"promoted", "rejected", "failed"})
 
 
@@ -21,10 +21,10 @@ ENDED = frozenset({"promoted", "rejected", "failed"})
 class Trigger:
     """Something that wants a retrain.
 
-    `kind` is performance, schedule, outcomes or person. `trigger_id` is spent by a yes: a check's
-    id, or that of a person's request. `outcomes` and `outcome_days` count what is new to the
-    champion; `standing` is how many checks in a row have seen this, this one included. A person
-    needs none of the three.
+    `kind` is performance, schedule, outcomes, update (its own schedule) or person. `trigger_id` is
+    spent by a yes: a check's id, or that of a person's request. `outcomes` and `outcome_days`
+    count what is new to the champion; `standing` is how many checks in a row have seen this, this
+    one included. A person needs none of the three.
     """
 
     kind: str
@@ -39,8 +39,8 @@ class Trigger:
 
     @property
     def check_id(self) -> str | None:
-        """The check that it came from; None = a person."""
-        return None if self.kind == PERSON else self.trigger_id
+        """The check that it came from; None = a person, or the schedule of updates."""
+        return None if self.kind in (PERSON, UPDATE) else self.trigger_id
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _over_budget(attempts: tuple[Attempt, ...], policy: Policy, now: datetime) -
     for name, most, window, words in budgets:
         begun = sum(abs(now - each.started_at) < window for each in attempts)
         if most is not None and begun >= most:
-            yield f"the budget is spent: {begun} retrains in {words} (policy.{name}: {most})"
+            yield f"the budget is spent: {begun} attempts in {words} (policy.{name}: {most})"
 
 
 def _answered(trigger: Trigger, history: History) -> Iterator[str]:
@@ -177,4 +177,4 @@ def cooling_down(
     if now >= last_retrain + timedelta(days=days):
         return None
     why = f"; the last {fruitless} did not help" if fruitless else ""
-    return f"the last retrain was on {last_retrain:%Y-%m-%d} (cool-down of {days} days{why})"
+    return f"the last attempt was on {last_retrain:%Y-%m-%d} (cool-down of {days} days{why})"

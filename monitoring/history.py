@@ -5,25 +5,45 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, select
+from sqlalchemy import Connection, Row, Select, exists, select
 
 from contracts.tables import checks, decisions, retrains
-from monitoring.governor import DAYS_30, Attempt, History
+from monitoring.governor import DAYS_30, UPDATE, Attempt, History
 
+RETRAIN = "retrain"  # an action, as UPDATE is
 INTERRUPTED = "interrupted"  # key in a retrain's verdict
 
 
 def read_history(
-    connection: Connection, now: datetime, trigger_id: str = "", running: str | None = None
+    connection: Connection,
+    now: datetime,
+    trigger_id: str = "",
+    running: str | None = None,
+    action: str = RETRAIN,
 ) -> History:
-    """Retrains until `now`, and a month after it: clocks step back, and a replay's is years ago."""
-    known = select(retrains).where(retrains.c.started_at <= now + DAYS_30)
+    """Retrains until `now`, and a month after it: clocks step back, and a replay's is years ago.
+
+    Args:
+        action: or updates. Each has its own budget and cool-down, so that neither waits for the
+            other; that one runs at a time is the lease's.
+    """
+    mine = retrains.c.retrain_id.in_(updates())
+    known = select(retrains).where(
+        retrains.c.started_at <= now + DAYS_30, mine if action == UPDATE else ~mine
+    )
     newest_first = known.order_by(retrains.c.started_at.desc(), retrains.c.retrain_id.desc())
     spent = exists().where(decisions.c.trigger_id == trigger_id, decisions.c.answer == "yes")
     return History(
         attempts=tuple(_attempt(row) for row in connection.execute(newest_first)),
         spent=bool(connection.execute(select(spent)).scalar_one()),
         running=running,
+    )
+
+
+def updates() -> Select[tuple[str]]:
+    """Ids of the rows of retrains that are updates (monitoring/update.py)."""
+    return select(decisions.c.retrain_id).where(
+        decisions.c.action == UPDATE, decisions.c.retrain_id.is_not(None)
     )
 
 

@@ -13,6 +13,7 @@ from contracts.settings import Settings
 from monitoring import leases
 from monitoring.alerts import Alerts, News, news_of_check, news_of_retrain
 from monitoring.attempts import RefusedError
+from monitoring.bundles import remove_old_bundles
 from monitoring.check import Check, NoChampionError, last_facts, run_check
 from monitoring.erasure import wanted_retrain
 from monitoring.probation import run_probation
@@ -20,7 +21,8 @@ from monitoring.recalibrate import run_recalibration
 from monitoring.recovery import clean_up
 from monitoring.retention import run_retention
 from monitoring.retrain import Outcome, retrain_after, run_retrain
-from monitoring.triggers import of_erasure
+from monitoring.triggers import of_erasure, of_update_schedule
+from monitoring.update import run_update
 
 SLOT, SLOT_LENGTH = "check", timedelta(seconds=50)  # taken once a run, never given back
 log = logging.getLogger("monitoring")
@@ -109,12 +111,30 @@ def recalibrate(
     log.info("recalibration %s %s: %s", verb, found.version, found.reason)
 
 
+def update(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts) -> None:
+    """Let the champion go on learning, if that is asked for and it can."""
+    params = load_params(settings.params_file)
+    if params.monitoring.update is None:
+        return
+    trigger = of_update_schedule(leases.utc_now())
+    try:
+        outcome = run_update(engine, settings, params, leases.utc_now, trigger, stop=stop)
+    except (NoChampionError, RefusedError) as refused:
+        log.info("no update: %s", refused)
+        return
+    log.info("update %s %s: %s", outcome.retrain_id, outcome.state, outcome.reason)
+    alerts.send(news_of_retrain(outcome.state, outcome.challenger, outcome.reason, "update"))
+
+
 def delete_old(engine: Engine, settings: Settings, stop: threading.Event, _alerts: Alerts) -> None:
     """Delete what monitoring.retention no longer keeps; asked to stop, the next run goes on."""
     params = load_params(settings.params_file).monitoring
     kept = run_retention(engine, params, lambda: datetime.now(UTC), stop)
     if kept is not None:
         log.info("retention %s", kept)
+    days, now = params.retention.bundle_days, datetime.now(UTC)
+    if removed := remove_old_bundles(engine, settings.bundles_dir, days, now):
+        log.info("files of %d old versions were removed: %s", len(removed), ", ".join(removed))
 
 
 def bury(engine: Engine, settings: Settings, _stop: threading.Event, alerts: Alerts) -> None:

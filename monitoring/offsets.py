@@ -2,7 +2,8 @@
 
 Chances are shifted by an offset of their logarithm for each class, expected errors by a factor.
 Rows of one day share what made them differ, so the belief that nothing has changed weighs as much
-as some days, whatever their rows.
+as some days, whatever their rows. The fit itself is also that of recalibrations, which weigh it by
+a ridge of their own.
 """
 
 import numpy as np
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 from contracts.params import Task
 
 Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
 Days = NDArray[np.int64]
 
 BELIEF_DAYS = 2.0  # so many days without a change stand against those that were seen
 BELIEF_ROWS = 10.0  # and so many rows
 _STEPS = 20
 _ENOUGH = 1e-4
+_SLACK = 1e-9  # of a sum that is rounded
 
 
 def follow(
@@ -46,7 +49,7 @@ def follow(
     return found
 
 
-def fit_offset(task: Task, beliefs: Matrix, truths: Matrix, days: int) -> NDArray[np.float64]:
+def fit_offset(task: Task, beliefs: Matrix, truths: Matrix, days: int) -> Vector:
     """The shift of log-chances, or log-errors, that rows of so many days speak for, (outputs,)."""
     unseen = BELIEF_DAYS / days
     if task == "regression":
@@ -54,20 +57,42 @@ def fit_offset(task: Task, beliefs: Matrix, truths: Matrix, days: int) -> NDArra
         more = unseen * usual + BELIEF_ROWS / len(beliefs) * usual
         return np.array([np.log((float(truths.mean()) + more) / (usual + more))])
     spread = (beliefs * (1 - beliefs)).mean(axis=0)
-    ridge = np.diag(spread * (len(beliefs) * unseen + BELIEF_ROWS))
+    return fit_chances(beliefs, truths.sum(axis=0), spread * (len(beliefs) * unseen + BELIEF_ROWS))
+
+
+def fit_chances(beliefs: Matrix, seen: Vector, ridge: Vector) -> Vector:
+    """The shift of log-chances of the largest penalised likelihood, (classes,), by Newton's steps.
+
+    A step that goes too far, as on rows that are all of one class, is halved.
+
+    Args:
+        beliefs: (n, classes), each row up to a factor.
+        seen: (classes,) how many rows turned out to be of each.
+        ridge: (classes,) above 0; half of it times the square of the shift is the penalty.
+    """
     shift = np.zeros(beliefs.shape[1])
+    loss, chances = _penalised(beliefs, seen, ridge, shift)
     for _ in range(_STEPS):
-        chances = apply_offset(task, beliefs, shift)
-        slope = (chances - truths).sum(axis=0) + ridge @ shift
-        bend = np.diag(chances.sum(axis=0)) - chances.T @ chances + ridge
+        slope = chances.sum(axis=0) - seen + ridge * shift
+        bend = np.diag(chances.sum(axis=0) + ridge) - chances.T @ chances
         step = np.linalg.solve(bend, slope)
-        shift -= step
+        while (found := _penalised(beliefs, seen, ridge, shift - step))[0] > loss + _SLACK:
+            step /= 2
+        shift, (loss, chances) = shift - step, found
         if np.abs(step).max() < _ENOUGH:
             break
     return shift
 
 
-def apply_offset(task: Task, beliefs: Matrix, shift: NDArray[np.float64]) -> Matrix:
+def _penalised(beliefs: Matrix, seen: Vector, ridge: Vector, shift: Vector) -> tuple[float, Matrix]:
+    """The loss up to a constant, and the shifted chances."""
+    weights = beliefs * np.exp(shift)
+    sums = weights.sum(axis=1, keepdims=True)
+    loss = np.log(sums).sum() - seen @ shift + (ridge * shift**2).sum() / 2
+    return float(loss), weights / sums
+
+
+def apply_offset(task: Task, beliefs: Matrix, shift: Vector) -> Matrix:
     """Beliefs with log-chances, or log-errors, moved by `shift`."""
     moved = beliefs * np.exp(shift)
     if task == "regression":

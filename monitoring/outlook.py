@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, select, update
 
 from contracts.bundle import Bundle, BundleError, load_bundle
 from contracts.database import write_transaction
+from contracts.lineage import trained
 from contracts.params import Monitoring
 from contracts.registry import family
 from contracts.schema import EVENT_TIME, OUTCOME, FeatureSchema
@@ -89,7 +90,9 @@ def settle(engine: Engine, bundles: Path, params: Monitoring, now: datetime) -> 
         if not estimated or findings.get("realised"):
             continue
         if row.model_version not in schemas:
-            schemas[row.model_version] = _schema(bundles / row.model_version)
+            with engine.connect() as connection:  # a recalibration's files may be gone
+                model = trained(connection, row.model_version)
+            schemas[row.model_version] = _schema(bundles / model)
         schema = schemas[row.model_version]
         with engine.connect() as connection:
             realised = schema and _realised(connection, schema, row, estimated, params.max_rows)

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, Engine, Row, select, update
 
-from contracts.bundle import RECALIBRATES, Bundle, base_of, load_bundle
+from contracts.bundle import Bundle, load_bundle
 from contracts.database import make_engine, write_transaction
+from contracts.lineage import trained
 from contracts.losses import row_losses
 from contracts.migrate import require_current
 from contracts.params import Monitoring, Probation, load_params
@@ -56,10 +57,13 @@ def run_probation(
     if params.probation is None:
         return None
     with engine.connect() as connection:
-        retrain = _on_probation(connection, bundles, params.probation, now)
+        retrain = _on_probation(connection, params.probation, now)
         if retrain is None:
             return None
-        both = [_base(bundles, v) for v in (retrain.champion_version, retrain.challenger_version)]
+        both = [
+            load_bundle(bundles / trained(connection, version))
+            for version in (retrain.champion_version, retrain.challenger_version)
+        ]
         until = now - timedelta(hours=params.probation.mature_hours)
         rows = read_labelled(connection, until, retrain.finished_at, MAX_ROWS)
     daily = _costs(rows, both[0], both[1], params)
@@ -70,7 +74,7 @@ def run_probation(
 
 
 def _on_probation(
-    connection: Connection, bundles: Path, params: Probation, now: datetime
+    connection: Connection, params: Probation, now: datetime
 ) -> Row[tuple[str, ...]] | None:
     """The retrain whose challenger is the champion, itself or recalibrated."""
     current = champion(connection)
@@ -85,12 +89,8 @@ def _on_probation(
         return None
     if now > retrain.finished_at + timedelta(days=params.days):
         return None
-    base = load_bundle(bundles / current.version).manifest.get(RECALIBRATES, current.version)
+    base = trained(connection, current.version)
     return retrain if base == retrain.challenger_version else None
-
-
-def _base(bundles: Path, version: str) -> Bundle:
-    return base_of(load_bundle(bundles / version), bundles)
 
 
 def _costs(

@@ -74,7 +74,7 @@ def run_recalibration(
         current = champion(connection)
         if current is None:
             raise NoChampionError
-        hindrance = _hindrance(connection)
+        hindered = hindrance(connection)
         bundle = load_bundle(settings.bundles_dir / current.version)
         base = base_of(bundle, settings.bundles_dir)
         labelled = _labelled(connection, base, now, params)
@@ -86,9 +86,9 @@ def run_recalibration(
         return Recalibration(False, current.version, why)
 
     if not base.answers_unseen:  # its files are not those of a bundle written today
-        hindrance = f"the champion's bundle has format {base.manifest['format']}; retrain first"
-    if hindrance is not None:
-        return kept(hindrance)
+        hindered = f"the champion's bundle has format {base.manifest['format']}; retrain first"
+    if hindered is not None:
+        return kept(hindered)
     proposal = propose(labelled, bundle.schema.target.offsets, pd.Timestamp(now), params)
     if dry or not proposal.change:
         return kept(proposal.reason)
@@ -99,7 +99,8 @@ def run_recalibration(
         return kept(str(taken))
 
 
-def _hindrance(connection: Connection) -> str | None:
+def hindrance(connection: Connection) -> str | None:
+    """Why nothing should be learned from outcomes now; None = nothing stands against it."""
     traffic = current_traffic(connection)
     if traffic is not None and traffic.rule.mode != "champion":
         return f"traffic is divided ({traffic.rule.mode}); a promotion would end that"

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import log_softmax
 
 from contracts.losses import CLIP, row_losses
 from contracts.params import Recalibrate, Task
 from contracts.recalibration import shift
 from contracts.schema import VERSION, FeatureSchema
+from monitoring.offsets import fit_chances
 from monitoring.performance import t_over_days
 
 DECIMALS = 4  # of an offset, so that equal ones give equal bundles
@@ -175,32 +174,12 @@ def _fit(labelled: Labelled, place: slice, ridge: float) -> tuple[float, ...]:
         # The median is what the absolute error asks for; shrunk as a mean by a ridge would be.
         middle = np.median(truths - answers[:, 0]) * len(truths) / (len(truths) + ridge)
         return (round(float(middle), DECIMALS),)
-    found = minimize(
-        _penalised_loss,
-        np.zeros(answers.shape[1]),
-        (np.log(np.clip(answers, CLIP, 1)), truths.astype(np.int64), ridge),
-        jac=True,
-        method="BFGS",
-    )
-    return tuple(round(float(value), DECIMALS) for value in found.x)
-
-
-def _penalised_loss(
-    offsets: NDArray[np.float64],
-    logs: NDArray[np.float64],
-    truths: NDArray[np.int64],
-    ridge: float,
-) -> tuple[float, NDArray[np.float64]]:
-    """Sum of the log-losses and ridge, and its gradient.
-
-    A binary target's log-odds move by the difference of its two offsets, on which the penalty is
-    the usual half of ridge times its square.
-    """
-    shifted = log_softmax(logs + offsets, axis=1)
-    chances = np.exp(shifted).sum(axis=0)
-    seen = np.bincount(truths, minlength=len(offsets))
-    loss = -shifted[np.arange(len(truths)), truths].sum() + ridge * (offsets**2).sum()
-    return float(loss), chances - seen + 2 * ridge * offsets
+    seen = np.bincount(truths.astype(np.int64), minlength=answers.shape[1])
+    # A binary target's log-odds move by the difference of its two offsets, on which the penalty
+    # is the usual half of ridge times its square.
+    both = np.full(answers.shape[1], 2 * ridge)
+    found = fit_chances(np.clip(answers, CLIP, 1), seen.astype(float), both)
+    return tuple(round(float(value), DECIMALS) for value in found)
 
 
 def _distance(

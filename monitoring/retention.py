@@ -1,4 +1,4 @@
-"""Retention: predictions that are too old, or too many, are deleted with their outcomes.
+"""Retention: what is too old, or too much, is deleted: predictions with outcomes, and bundles.
 
 `python -m monitoring.retention` does now what the scheduler does once a day; docs/data-life.md.
 """
@@ -22,12 +22,14 @@ from contracts.settings import Settings
 from contracts.tables import predictions
 from monitoring import leases
 from monitoring.attempts import LEASE as RETRAIN
+from monitoring.bundles import removable_bundles, remove_old_bundles
 from monitoring.check import REFUSALS
 from monitoring.deletion import Deleted, delete_old_keys, delete_paced
 
 LEASE = "retention"
 LONGEST = timedelta(hours=1)  # of one run; the next one goes on
 PAGE_ROWS = 20_000
+OFF = "predictions stay: monitoring.retention names no days and no rows"
 
 
 @dataclass(frozen=True)
@@ -183,16 +185,29 @@ def main() -> None:
         engine = make_engine(settings.database_url)
         require_current(engine)
         params = load_params(settings.params_file).monitoring
-        if arguments.dry_run:
-            with engine.connect() as connection:
-                plan = make_plan(connection, params, datetime.now(UTC))
-            told: object = plan and f"{plan.rows} predictions before {plan.before} would go"
-        else:
-            stop = threading.Event()
-            told = run_retention(engine, params, lambda: datetime.now(UTC), stop)
+        told = list((_tell if arguments.dry_run else _keep)(engine, settings, params))
     except (*REFUSALS, leases.LeaseTakenError) as error:
         sys.exit(str(error))
-    sys.stdout.write(f"{told or 'off: monitoring.retention names no days and no rows'}\n")
+    sys.stdout.write("\n".join(told) + "\n")
+
+
+def _tell(engine: Engine, settings: Settings, params: Monitoring) -> Iterator[str]:
+    now, days = datetime.now(UTC), params.retention.bundle_days
+    with engine.connect() as connection:
+        plan = make_plan(connection, params, now)
+    yield f"{plan.rows} predictions before {plan.before} would go" if plan else OFF
+    if days is not None:
+        named = removable_bundles(engine, settings.bundles_dir, days, now)
+        yield f"files of {len(named)} versions would go: {', '.join(named) or 'none'}"
+
+
+def _keep(engine: Engine, settings: Settings, params: Monitoring) -> Iterator[str]:
+    now, days = datetime.now(UTC), params.retention.bundle_days
+    kept = run_retention(engine, params, lambda: datetime.now(UTC), threading.Event())
+    yield str(kept or OFF)
+    if days is not None:
+        named = remove_old_bundles(engine, settings.bundles_dir, days, now)
+        yield f"removed the files of {len(named)} versions: {', '.join(named) or 'none'}"
 
 
 if __name__ == "__main__":

@@ -22,9 +22,9 @@ from sqlalchemy import Engine
 from contracts.bundle import Bundle, BundleError, base_of, load_bundle
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import require_current
-from contracts.params import Params, load_params
+from contracts.params import Params, Policy, load_params
 from contracts.registry import champion, family, promote, register
-from contracts.schema import SchemaError
+from contracts.schema import FeatureSchema, SchemaError
 from contracts.settings import Settings
 from contracts.tables import AWAITING
 from monitoring import decisions, leases
@@ -43,13 +43,13 @@ from monitoring.check import REFUSALS, Check, NoChampionError
 from monitoring.gate import Verdict, judge, unless_golden_refuses
 from monitoring.golden import judge_golden
 from monitoring.governor import Answer, Trigger
-from monitoring.history import INTERRUPTED
+from monitoring.history import INTERRUPTED, RETRAIN
 from monitoring.recalibration import Labelled, follow
 from monitoring.recovery import clean_up
 from monitoring.snapshot import NoOutcomesError
 from monitoring.training import GateFailedError, track, train
 from monitoring.triggers import of_check, of_person
-from monitoring.working_copy import CommandError, working_copy
+from monitoring.working_copy import CommandError, WorkingCopy, working_copy
 
 # For what happens around `dvc repro`, which alone has the deadline.
 LEASE_MARGIN = timedelta(minutes=15)
@@ -57,6 +57,23 @@ BUNDLE, HOLDOUT = Path("build/bundle"), Path("build/holdout.parquet")
 
 Clock = Callable[[], datetime]
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a challenger is made: by a retrain, or by an update (monitoring/update.py).
+
+    Attributes:
+        make: leaves BUNDLE and HOLDOUT in the working copy; arguments as monitoring.training.train.
+        policy: what the governor goes by; None = monitoring.policy.
+    """
+
+    action: str
+    make: Callable[[Engine, WorkingCopy, Path, FeatureSchema, datetime, float], None]
+    policy: Policy | None = None
+
+
+BY_RETRAIN = Way(RETRAIN, train)
 
 
 @dataclass(frozen=True)
@@ -82,6 +99,7 @@ class _Run:
     base: Bundle  # the champion without its recalibration
     stop: threading.Event
     lost: threading.Event
+    way: Way
 
     @property
     def retrain_id(self) -> str:
@@ -100,6 +118,7 @@ def run_retrain(
     trigger: Trigger,
     *,
     stop: threading.Event | None = None,
+    way: Way = BY_RETRAIN,
 ) -> Outcome:
     """Ask the governor and, on a yes, run one retrain to its end.
 
@@ -120,12 +139,14 @@ def run_retrain(
         raise NoChampionError
     bundle = load_bundle(settings.bundles_dir / current.version)
     base = base_of(bundle, settings.bundles_dir)
-    policy, wall = params.monitoring.policy, leases.utc_now()
-    ticket = begin(engine, trigger, policy, bundle.version, now=clock(), wall=wall)
+    policy, wall = way.policy or params.monitoring.policy, leases.utc_now()
+    ticket = begin(
+        engine, trigger, policy, bundle.version, now=clock(), wall=wall, action=way.action
+    )
     most = timedelta(minutes=params.monitoring.retrain.deadline_minutes) + LEASE_MARGIN
     with leases.kept(engine, LEASE, ticket.token, most) as lost:
         stop = stop or threading.Event()
-        return _run(_Run(ticket, engine, settings, params, clock, bundle, base, stop, lost))
+        return _run(_Run(ticket, engine, settings, params, clock, bundle, base, stop, lost, way))
 
 
 def _run(run: _Run) -> Outcome:
@@ -162,9 +183,9 @@ def _train_and_gate(run: _Run) -> Outcome:
         champion_at = run.settings.bundles_dir / run.base.version
         deadline = run.params.monitoring.retrain.deadline_minutes * 60
         mature = run.clock() - timedelta(days=run.params.monitoring.estimate.mature_days)
-        train(run.engine, copy, champion_at, run.base.schema, mature, deadline)
+        run.way.make(run.engine, copy, champion_at, run.base.schema, mature, deadline)
         commit = copy.commit(
-            f"Retrain {run.retrain_id}", run.settings.project_dir.resolve(),
+            f"{run.way.action.capitalize()} {run.retrain_id}", run.settings.project_dir.resolve(),
             f"refs/retrains/{run.retrain_id}",
         )  # fmt: skip
         made = {"made_at": run.clock().isoformat(), "host": platform.node(), "commit": commit,
@@ -216,7 +237,7 @@ def _conclude(run: _Run, version: str, verdict: Verdict) -> Outcome:
         state = (AWAITING if person else "promoted") if good else "rejected"
         reason = verdict.reason if undisturbed else "the champion changed while this one trained"
         if state == "promoted":
-            actor = f"retrain {run.retrain_id}"
+            actor = f"{run.way.action} {run.retrain_id}"
             promote(connection, version, actor=actor, reason=reason, now=now)
         if state == AWAITING:
             supersede(connection)

@@ -1,4 +1,4 @@
-"""The scheduler process: runs checks, recalibrations, retention and recovery, each on schedule.
+"""The scheduler process: runs checks, recalibrations, updates, retention, recovery on schedule.
 
 `python -m monitoring.scheduler`. Its jobs live in memory; what they did lives in the database.
 """
@@ -23,7 +23,7 @@ from contracts.params import Monitoring, ParamsError, load_params
 from contracts.settings import Settings
 from monitoring import leases
 from monitoring.alerts import Alerts, AlertUrlError, News
-from monitoring.jobs import bury, check_in_turn, delete_old, recalibrate
+from monitoring.jobs import bury, check_in_turn, delete_old, recalibrate, update
 from monitoring.recovery import EVERY_SECONDS
 
 MISFIRE_GRACE_SECONDS = 3600
@@ -62,6 +62,8 @@ def _jobs(params: Monitoring) -> dict[str, tuple[Job, BaseTrigger]]:
     if params.recalibrate is not None:
         when = CronTrigger.from_crontab(params.recalibrate.schedule, UTC)
         jobs["recalibration"] = (recalibrate, when)
+    if params.update is not None:
+        jobs["update"] = (update, CronTrigger.from_crontab(params.update.schedule, UTC))
     return jobs
 
 

@@ -20,16 +20,23 @@ class NoOutcomesError(LookupError):
 
 
 def write_snapshot(
-    connection: Connection, schema: FeatureSchema, until: datetime, directory: Path
+    connection: Connection,
+    schema: FeatureSchema,
+    until: datetime,
+    directory: Path,
+    start: datetime | None = None,
 ) -> Path:
     """Write labelled predictions as `<digest>.parquet`, with the columns of the raw table.
 
     Predictions logged under another schema that lack a feature are left out.
 
+    Args:
+        start: none before it; None = from the first one.
+
     Raises:
         NoOutcomesError: there is nothing to write.
     """
-    frame = read_labelled(connection, until)
+    frame = read_labelled(connection, until, start)
     if frame.empty:
         raise NoOutcomesError(until)
     required = [f.name for f in schema.features if not f.nullable]

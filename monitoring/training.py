@@ -53,8 +53,18 @@ def train(
     copy.run("dvc", "add", "--quiet", str(OUTCOMES / snapshot.name))
     for table in sorted((copy.directory / TABLE).glob("*.dvc")):  # an adopted one
         copy.run("dvc", "checkout", "--quiet", str(TABLE / table.name))
+    run_gated(copy, "dvc", "repro", deadline_seconds=deadline_seconds)
+
+
+def run_gated(copy: WorkingCopy, *command: str, deadline_seconds: float) -> None:
+    """Run what ends with the pipeline's gate.
+
+    Raises:
+        GateFailedError: that gate refused the bundle.
+        CommandError: something else failed.
+    """
     try:
-        copy.run("dvc", "repro", deadline_seconds=deadline_seconds)
+        copy.run(*command, deadline_seconds=deadline_seconds)
     except CommandError:
         if failed := _failed_gates(copy.directory / VERDICT):
             raise GateFailedError(failed) from None

@@ -1,4 +1,4 @@
-"""Who asks for a retrain: what a check found, or a person."""
+"""Who asks for a retrain or an update: what a check found, a schedule, or a person."""
 
 import getpass
 import platform
@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid_utils import uuid7
 
 from monitoring.check import Check
-from monitoring.governor import PERSON, Trigger
+from monitoring.governor import PERSON, UPDATE, Trigger
 from monitoring.leases import this_process
 
 
@@ -30,6 +30,11 @@ def of_person(reason: str, now: datetime, *, over_budget: bool = False) -> Trigg
     """Somebody at a terminal wants one."""
     actor = f"{getpass.getuser()} at {platform.node()}"
     return Trigger(PERSON, str(uuid7()), now, reason, actor, over_budget=over_budget)
+
+
+def of_update_schedule(now: datetime) -> Trigger:
+    """params.monitoring.update.schedule says that it is time."""
+    return Trigger(UPDATE, str(uuid7()), now, "its schedule", this_process())
 
 
 def of_erasure(reason: str, now: datetime) -> Trigger:

@@ -6,7 +6,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Row, select
 
-from contracts.bundle import MANIFEST, Bundle, digest, load_bundle
+from contracts.bundle import RECALIBRATES, UPDATE, UPDATES, Bundle
 from contracts.database import make_engine
+from contracts.lineage import RETIRED, facts_of
 from contracts.migrate import require_current
 from contracts.schema import FeatureSchema
 from contracts.settings import Settings
-from contracts.tables import checks, model_versions, outcomes, predictions
+from contracts.tables import checks, outcomes, predictions
+from monitoring.bundles import GoneError, load_again
 from monitoring.check import REFUSALS
 
 # Of a probability, or of a regression's value relative to itself: rows that are answered together
@@ -45,6 +47,7 @@ class Reasons:
         row: of predictions; `history`: of outcomes, the last one counts.
         check: of checks, the first whose window has the row; None = not checked yet.
         made: when, where and from which commit the bundle was made.
+        bundle: None = its files were removed; then `gone` says when, and nothing is answered.
         bundle_digest: SHA-256 of its manifest.
         again: what the model answers now, in the order of Target.outputs.
         same: whether that is what was logged.
@@ -54,8 +57,9 @@ class Reasons:
     history: list[Row[Any]]
     check: Row[Any] | None
     made: dict[str, Any]
-    bundle: Bundle
+    bundle: Bundle | None
     bundle_digest: str
+    gone: str
     again: list[float]
     same: bool
 
@@ -65,23 +69,28 @@ def find_reasons(connection: Connection, bundles: Path, prediction_id: str) -> R
 
     Raises:
         UnknownPredictionError: see there.
-        BundleError: the version's bundle is gone or damaged.
+        BundleError: the version's bundle is damaged, or gone without a word.
     """
     query = select(predictions).where(predictions.c.prediction_id == prediction_id)
     row = connection.execute(query).one_or_none()
     if row is None:
         raise UnknownPredictionError(prediction_id)
-    bundle = load_bundle(bundles / row.model_version)
-    again = answer_again(bundle, json.loads(row.features))
+    bundle, sha256, gone, again = None, "", "", []
+    try:
+        bundle, sha256 = load_again(connection, bundles, row.model_version)
+        again = answer_again(bundle, json.loads(row.features))
+    except GoneError as error:
+        gone = str(error)
     return Reasons(
         row,
         _history(connection, prediction_id),
         _check(connection, row),
-        _made(connection, row.model_version),
+        facts_of(connection, row.model_version),
         bundle,
-        digest((bundles / row.model_version / MANIFEST).read_bytes()),
+        sha256,
+        gone,
         again,
-        is_same(bundle.schema, row, again),
+        bundle is not None and is_same(bundle.schema, row, again),
     )
 
 
@@ -106,8 +115,7 @@ def is_same(schema: FeatureSchema, row: Row[Any], again: list[float]) -> bool:
 
 def describe(reasons: Reasons) -> Iterator[str]:
     """Lines for a person."""
-    row, bundle = reasons.row, reasons.bundle
-    manifest = bundle.manifest
+    row = reasons.row
     yield f"prediction {row.prediction_id}"
     yield f"  asked of         {row.event_time:%Y-%m-%d %H:%M:%S} UTC"
     yield f"  answered at      {row.predicted_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -115,15 +123,38 @@ def describe(reasons: Reasons) -> Iterator[str]:
     yield f"  outcome          {_outcome(reasons.history)}"
     yield "features"
     yield from (f"  {name:16} {value}" for name, value in json.loads(row.features).items())
-    yield f"version {bundle.version}"
-    yield f"  bundle           sha256 {reasons.bundle_digest}, every file verified"
+    yield f"version {row.model_version}"
     yield f"  git commit       {reasons.made.get('commit', 'unknown')}"
+    yield from _bundle(reasons)
+    yield f"inputs then        {_inputs(reasons.check)}"
+    if reasons.bundle is None:
+        yield f"answered again     it cannot be: {reasons.gone}"
+        return
+    told = "the same" if reasons.same else "NOT what was logged"
+    yield f"answered again     {', '.join(f'{each:.6g}' for each in reasons.again)}: {told}"
+
+
+def _bundle(reasons: Reasons) -> Iterator[str]:
+    if reasons.bundle is None:
+        return
+    manifest = reasons.bundle.manifest
+    made = f", made again from {manifest.get(RECALIBRATES)}" if RETIRED in reasons.made else ""
+    yield f"  bundle           sha256 {reasons.bundle_digest}, every file verified{made}"
     yield f"  data             sha256 {manifest.get('data', 'unknown')}"
     yield f"  params           sha256 {manifest.get('params', 'unknown')}"
     yield f"  learned from     {manifest['trained_from']} to {manifest['trained_until']}"
-    yield f"inputs then        {_inputs(reasons.check)}"
-    told = "the same" if reasons.same else "NOT what was logged"
-    yield f"answered again     {', '.join(f'{each:.6g}' for each in reasons.again)}: {told}"
+    yield from _update(manifest)
+
+
+def _update(manifest: Mapping[str, Any]) -> Iterator[str]:
+    if UPDATES not in manifest:
+        return
+    learned = manifest[UPDATE]
+    yield (
+        f"  updated from     {manifest[UPDATES]}, with {learned['rows']} outcomes of "
+        f"{learned['from']} to {learned['until']}"
+    )
+    yield f"  with data        sha256 {learned['data']}"
 
 
 def _chance(row: Row[Any]) -> str:
@@ -152,12 +183,6 @@ def _check(connection: Connection, row: Row[Any]) -> Row[Any] | None:
     holds = (checks.c.window_from <= row.event_time) & (checks.c.window_to > row.event_time)
     query = select(checks).where(holds).order_by(checks.c.checked_at).limit(1)
     return connection.execute(query).one_or_none()
-
-
-def _made(connection: Connection, version: str) -> dict[str, Any]:
-    query = select(model_versions.c.made).where(model_versions.c.version == version)
-    made: dict[str, Any] = json.loads(connection.execute(query).scalar_one_or_none() or "{}")
-    return made
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from monitoring.process_tree import MARK, end_group, end_marked
 
 # What a stage says in one line, or the last line of a traceback.
 CAUSE = re.compile(
-    r"(ingest|validate|prepare|train|evaluate|package|gate): |[A-Za-z_.]+(Error|Exception): "
+    r"(ingest|validate|prepare|train|evaluate|package|gate|update): |[A-Za-z_.]+(Error|Exception): "
 )
 POLL_SECONDS = 0.1
 TETHER = Path(__file__).with_name("tether.py")

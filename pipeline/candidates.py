@@ -18,7 +18,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier, SGDRegressor
 from sklearn.pipeline import Pipeline
 
 from contracts.params import Params, ParamsError, Task, Train
@@ -111,6 +111,12 @@ def _lightgbm(name: str) -> Estimator:
     return make
 
 
+def _sgd(kind: type, loss: str) -> Estimator:
+    # A constant step never stops following: with the usual one, which shrinks with every row
+    # there was, what an update has learned is hardly to be seen (docs/adr/0033).
+    return lambda seed: kind(loss=loss, learning_rate="constant", eta0=1e-3, random_state=seed)
+
+
 def _boosting_complexity(values: Values) -> float:
     trees = values.get("max_iter") or values.get("n_estimators") or 100
     leaves = values.get("max_leaf_nodes") or values.get("num_leaves") or 31
@@ -134,6 +140,13 @@ CANDIDATES: Mapping[str, Candidate] = {
     ),
     "ridge": Candidate(
         prepare_for_linear, None, lambda seed: Ridge(random_state=seed), _linear_complexity
+    ),
+    # The only one that monitoring/update.py can let go on learning.
+    "sgd": Candidate(
+        prepare_for_linear,
+        _sgd(SGDClassifier, "log_loss"),
+        _sgd(SGDRegressor, "squared_error"),
+        _linear_complexity,
     ),
     "random_forest": Candidate(
         prepare_for_forest,

@@ -33,11 +33,6 @@ from tests.hostile import payloads
 from tests.service.servers import serving
 from tests.task_bundles import save_table_bundle
 
-with warnings.catch_warnings():
-    # Evidently's own imports warn; monitoring runs it in a process of its own.
-    warnings.simplefilter("ignore")
-    from monitoring.drift import draw
-
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:::evidently", "ignore:::plotly", "ignore:::scipy"),
@@ -200,6 +195,10 @@ def test_the_same_would_run_if_they_were_not_made_plain(
         for _ in range(2)
     )
     settings.reports_dir.mkdir()
+    with warnings.catch_warnings():
+        # Evidently's own imports warn and take seconds; monitoring runs it in its own process.
+        warnings.simplefilter("ignore")
+        from monitoring.drift import draw
     draw((reference, current), names, settings.reports_dir / "raw.html")
     with serving(settings, wrap=_bare) as port:
         url = f"http://127.0.0.1:{port}/reports/raw.html"

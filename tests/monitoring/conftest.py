@@ -80,6 +80,14 @@ def trained(
 ) -> Path:
     """A bundle that has learned from January."""
     recipe = Chosen("logistic_regression", {"C": 0.1}, -0.5, "sigmoid")
+    directory = tmp_path_factory.mktemp("trained") / "bundle"
+    return train_bundle(directory, recipe, january, schema, params)
+
+
+def train_bundle(
+    directory: Path, recipe: Chosen, january: pd.DataFrame, schema: FeatureSchema, params: Params
+) -> Path:
+    """Fit a recipe and save the bundle that a pipeline would."""
     model = fit(recipe, january, schema, params)
     onnx = to_onnx(model, schema)
     reference, unseen = answer_unseen(january, schema, recipe, params)
@@ -95,13 +103,17 @@ def trained(
     }
     times = january.event_time
     facts = {"trained_from": times.min().isoformat(), "trained_until": times.max().isoformat()}
-    directory = tmp_path_factory.mktemp("trained") / "bundle"
     save_bundle(directory, files, facts)
     return directory
 
 
 @pytest.fixture
 def world(tmp_path: Path, trained: Path) -> Iterator[World]:
+    yield from make_world(tmp_path, trained)
+
+
+def make_world(tmp_path: Path, trained: Path) -> Iterator[World]:
+    """A database in which a bundle is champion since February."""
     engine = make_engine(f"sqlite:///{tmp_path}/perennial.db")
     migrate(engine)
     version = register(engine, tmp_path / "bundles", trained, FEBRUARY, {})

@@ -2,8 +2,10 @@
 
 import json
 import warnings
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,11 +19,6 @@ from contracts.schema import FeatureSchema
 from contracts.tables import checks, retrains
 from monitoring.check import Check, NoChampionError, run_check
 from tests.monitoring.conftest import FEBRUARY, World
-
-with warnings.catch_warnings():
-    # Evidently's own imports warn; monitoring runs it in a process of its own.
-    warnings.simplefilter("ignore")
-    from monitoring.drift import compare
 
 pytestmark = pytest.mark.filterwarnings("ignore:::evidently", "ignore:::plotly", "ignore:::scipy")
 
@@ -104,13 +101,23 @@ def test_without_champion_the_remedy_is_named(tmp_path: Path, monitoring: Monito
 
 
 @pytest.fixture(scope="module")
+def compare() -> Callable[..., dict[str, Any]]:
+    """Imported when it is asked for: Evidently takes seconds, in every process that collects."""
+    with warnings.catch_warnings():
+        # Its own imports warn; monitoring runs it in a process of its own.
+        warnings.simplefilter("ignore")
+        from monitoring.drift import compare
+    return compare
+
+
+@pytest.fixture(scope="module")
 def reference(january: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:
     random = np.random.default_rng(0)
     return january.assign(**{schema.answers[1]: random.uniform(0, 1, len(january))})
 
 
 def test_only_the_shifted_column_has_drifted(
-    reference: pd.DataFrame, world: World, tmp_path: Path
+    compare: Callable[..., dict[str, Any]], reference: pd.DataFrame, world: World, tmp_path: Path
 ) -> None:
     shifted = reference.assign(distance=reference.distance * 1.609)
     schema = world.bundle.schema
@@ -123,7 +130,7 @@ def test_only_the_shifted_column_has_drifted(
 
 @pytest.mark.slow
 def test_unusable_columns_are_reported_not_fatal(
-    reference: pd.DataFrame, world: World, tmp_path: Path
+    compare: Callable[..., dict[str, Any]], reference: pd.DataFrame, world: World, tmp_path: Path
 ) -> None:
     broken = reference.assign(temp=np.nan, carrier=None).drop(columns=["dewp"])
     schema = world.bundle.schema
@@ -142,7 +149,7 @@ def test_unusable_columns_are_reported_not_fatal(
 
 @pytest.mark.slow
 def test_text_from_requests_is_escaped_in_the_report(
-    reference: pd.DataFrame, world: World, tmp_path: Path
+    compare: Callable[..., dict[str, Any]], reference: pd.DataFrame, world: World, tmp_path: Path
 ) -> None:
     attack = "<script>alert(1)</script>"
     report = tmp_path / "report.html"

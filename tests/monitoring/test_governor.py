@@ -52,12 +52,12 @@ def policy() -> Policy:
         (
             ALARM,
             _history(*[_attempt(days, interrupted=True) for days in (0.1, 0.9)]),
-            "2 retrains in 24 hours .policy.most_per_day: 2",
+            "2 attempts in 24 hours .policy.most_per_day: 2",
         ),
         (
             ALARM,
             _history(*[_attempt(days, interrupted=True) for days in (2, 9, 20, 29.9)]),
-            "4 retrains in 30 days .policy.most_per_30_days: 4",
+            "4 attempts in 30 days .policy.most_per_30_days: 4",
         ),
         (replace(ALARM, seen_at=NOW - DAY), _history(_attempt(0.5)), "has ended since this was"),
         (PERSON, _history(_attempt(0.5)), None),

@@ -10,7 +10,7 @@ from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
 from contracts.settings import Settings
 from monitoring.erase import run_erasure
-from tests.monitoring.test_erase import NOW, SUBJECT, count, log_rows
+from tests.monitoring.erasing import NOW, SUBJECT, count, log_rows
 from tests.monitoring.test_retention import fill, keep, left, params
 from tests.postgresql import temporary_postgresql
 

@@ -63,7 +63,7 @@ def policy() -> Policy:
             {"performance": WORSE, "last_retrain": NOW - timedelta(days=27)},
             "keep",
             True,
-            "but the last retrain was on 2013-05-05",
+            "but the last attempt was on 2013-05-05",
         ),
         (
             {"performance": WORSE, "last_retrain": NOW - timedelta(days=28)},

@@ -92,6 +92,7 @@ CANDIDATES = {
     "random_forest": {"n_estimators": 15, "min_samples_leaf": 3},
     "gradient_boosting": {"max_iter": 15},
     "lightgbm": {"n_estimators": 15},
+    "sgd": {"alpha": 0.001},
 }
 CASES: list[tuple[Task, str, str]] = [
     (task, candidate, calibration)
