@@ -177,6 +177,7 @@ class Policy(Section):
     cooldown_days: Annotated[int, Field(ge=0)]
     retrain_every_days: PositiveInt | None = None
     retrain_every_outcomes: PositiveInt | None = None
+    retrain_schedule: Annotated[str, Field(pattern=r"^\S+( +\S+){4}$")] | None = None
     debounce_checks: PositiveInt = 1
     most_per_day: PositiveInt | None = 2
     most_per_30_days: PositiveInt | None = 8

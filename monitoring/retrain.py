@@ -26,7 +26,7 @@ from contracts.params import Params, load_params
 from contracts.registry import champion, family, promote, register
 from contracts.schema import SchemaError
 from contracts.settings import Settings
-from monitoring import decisions, leases
+from monitoring import leases
 from monitoring.attempts import (
     LEASE,
     LeaseLostError,
@@ -39,13 +39,13 @@ from monitoring.attempts import (
 )
 from monitoring.check import REFUSALS, Check, NoChampionError
 from monitoring.gate import Verdict, judge
-from monitoring.governor import Answer, Trigger
+from monitoring.governor import Trigger
 from monitoring.history import INTERRUPTED
 from monitoring.recalibration import Labelled, follow
 from monitoring.recovery import clean_up
 from monitoring.snapshot import NoOutcomesError
 from monitoring.training import GateFailedError, track, train
-from monitoring.triggers import of_check, of_person
+from monitoring.triggers import decline, of_check, of_person
 from monitoring.working_copy import CommandError, working_copy
 
 # For what happens around `dvc repro`, which alone has the deadline.
@@ -230,17 +230,14 @@ def retrain_after(
     Raises:
         NoChampionError, BundleError: as run_retrain.
     """
-    trigger, wish = of_check(check), check.decision.wish
     if check.decision.action == "retrain":
+        trigger = of_check(check)
         try:
             return run_retrain(engine, settings, params, clock, trigger, stop=stop)
         except RefusedError as refused:
             log.info("no retrain after check %s: %s", check.check_id, refused)
             return None
-    why = (wish and wish.hindrance) or "it asks for nothing"
-    action = "retrain" if wish else check.decision.action
-    with write_transaction(engine) as connection:
-        decisions.record(connection, trigger, Answer(False, why), clock(), action=action)
+    decline(engine, check, clock())
     return None
 
 
