@@ -217,7 +217,10 @@ class Gate(Section):
 
 
 class Retrain(Section):
+    """Where a challenger is trained: here, or by a workflow in GitHub Actions (docs/adr/0030)."""
+
     deadline_minutes: PositiveInt
+    mode: Literal["local", "github"] = "local"
 
 
 class Recalibrate(Section):

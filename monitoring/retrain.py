@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from contracts.params import Params, load_params
 from contracts.registry import champion, family, promote, register
 from contracts.schema import SchemaError
 from contracts.settings import Settings
-from monitoring import leases
+from monitoring import leases, remote
 from monitoring.attempts import (
     LEASE,
     LeaseLostError,
@@ -39,10 +39,13 @@ from monitoring.attempts import (
 )
 from monitoring.check import REFUSALS, Check, NoChampionError
 from monitoring.gate import Verdict, judge
+from monitoring.github import GithubError
 from monitoring.governor import Trigger
 from monitoring.history import INTERRUPTED
+from monitoring.patience import PatienceLostError, patience
 from monitoring.recalibration import Labelled, follow
 from monitoring.recovery import clean_up
+from monitoring.remote import trained_remotely
 from monitoring.snapshot import NoOutcomesError
 from monitoring.training import GateFailedError, track, train
 from monitoring.triggers import decline, of_check, of_person
@@ -50,6 +53,7 @@ from monitoring.working_copy import CommandError, working_copy
 
 # For what happens around `dvc repro`, which alone has the deadline.
 LEASE_MARGIN = timedelta(minutes=15)
+MOST_REASON = 1000  # characters that are sent elsewhere
 BUNDLE, HOLDOUT = Path("build/bundle"), Path("build/holdout.parquet")
 
 Clock = Callable[[], datetime]
@@ -77,8 +81,10 @@ class _Run:
     clock: Clock
     champion: Bundle
     base: Bundle  # the champion without its recalibration
+    reason: str
     stop: threading.Event
     lost: threading.Event
+    facts: dict[str, str] = field(default_factory=dict)  # what its verdict says besides
 
     @property
     def retrain_id(self) -> str:
@@ -122,7 +128,9 @@ def run_retrain(
     most = timedelta(minutes=params.monitoring.retrain.deadline_minutes) + LEASE_MARGIN
     with leases.kept(engine, LEASE, ticket.token, most) as lost:
         stop = stop or threading.Event()
-        return _run(_Run(ticket, engine, settings, params, clock, bundle, base, stop, lost))
+        seen = trigger.seen
+        run = _Run(ticket, engine, settings, params, clock, bundle, base, seen, stop, lost)
+        return _run(run)
 
 
 def _run(run: _Run) -> Outcome:
@@ -132,6 +140,7 @@ def _run(run: _Run) -> Outcome:
         return _end(run, "rejected", str(refused), {"promote": False, "reason": str(refused)})
     except (
         CommandError, BundleError, NoOutcomesError, SchemaError, OSError, LeaseLostError,
+        GithubError, PatienceLostError,
     ) as error:  # fmt: skip
         return _end(run, "failed", str(error), {"error": str(error)})
     except BaseException as error:  # whatever it is goes up, but not without a trace
@@ -141,6 +150,7 @@ def _run(run: _Run) -> Outcome:
 
 def _end(run: _Run, state: str, reason: str, verdict: dict[str, Any]) -> Outcome:
     """Write down how it ended; whoever has taken the lease over has done so already."""
+    verdict = {**verdict, **run.facts}
     if run.interrupted:
         verdict = {**verdict, INTERRUPTED: True}
     try:
@@ -152,6 +162,14 @@ def _end(run: _Run, state: str, reason: str, verdict: dict[str, Any]) -> Outcome
 
 
 def _train_and_gate(run: _Run) -> Outcome:
+    remotely = run.params.monitoring.retrain.mode == "github"
+    version, holdout = _train_remotely(run) if remotely else _train_here(run)
+    verdict = _judge(run, holdout)
+    return _conclude(run, version, verdict)
+
+
+def _train_here(run: _Run) -> tuple[str, pd.DataFrame]:
+    """The registered challenger, and the held-out rows with its recipe's answers."""
     work = run.settings.work_dir / run.retrain_id
     with working_copy(
         run.settings.project_dir, work, work.with_suffix(".log"), run.stop, run.lost
@@ -169,9 +187,22 @@ def _train_and_gate(run: _Run) -> Outcome:
         version = register(run.engine, run.settings.bundles_dir, source, run.clock(), made)
         note(run.engine, run.ticket, state="trained", challenger_version=version)
         track(copy, commit)
-        holdout = pd.read_parquet(copy.directory / HOLDOUT)
-    verdict = _judge(run, holdout)
-    return _conclude(run, version, verdict)
+        return version, pd.read_parquet(copy.directory / HOLDOUT)
+
+
+def _train_remotely(run: _Run) -> tuple[str, pd.DataFrame]:
+    """The same, by a workflow in GitHub Actions."""
+    payload = {"retrain_id": run.retrain_id, "reason": run.reason[:MOST_REASON],
+               "champion": run.champion.version, "until": run.clock().isoformat()}  # fmt: skip
+    minutes = run.params.monitoring.retrain.deadline_minutes
+    with trained_remotely(
+        run.settings, payload, run.facts, patience(minutes, run.stop, run.lost)
+    ) as work:
+        made = {"made_at": run.clock().isoformat(), "host": "GitHub Actions", **run.facts}
+        source = work / remote.BUNDLE
+        version = register(run.engine, run.settings.bundles_dir, source, run.clock(), made)
+        note(run.engine, run.ticket, state="trained", challenger_version=version)
+        return version, pd.read_parquet(work / remote.HOLDOUT)
 
 
 def _judge(run: _Run, holdout: pd.DataFrame) -> Verdict:
@@ -209,7 +240,7 @@ def _conclude(run: _Run, version: str, verdict: Verdict) -> Outcome:
             actor = f"retrain {run.retrain_id}"
             promote(connection, version, actor=actor, reason=reason, now=now)
         write(connection, run.ticket, state=state, finished_at=now,
-              verdict=json.dumps({**asdict(verdict), "reason": reason}))  # fmt: skip
+              verdict=json.dumps({**asdict(verdict), "reason": reason, **run.facts}))  # fmt: skip
     return Outcome(run.retrain_id, state, version, reason)
 
 

@@ -98,7 +98,7 @@ def _guarded(
 def main() -> None:
     argparse.ArgumentParser(prog="python -m monitoring.scheduler", description=__doc__).parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    for library in ("apscheduler", "alembic"):
+    for library in ("apscheduler", "alembic", "httpx"):  # its lines hold signed addresses
         logging.getLogger(library).setLevel(logging.WARNING)
     settings = Settings()
     try:
