@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 from sqlalchemy import select
 
@@ -12,6 +13,7 @@ from deploy.drill.stage import LONG_BEFORE, LinkBrokenError, Stage
 from monitoring.check import last_facts
 
 QUIET_DAYS = 14
+CHECK_SECONDS = 120.0
 OUTAGE_REQUESTS = 4
 REPLAY_SECONDS = 30.0
 
@@ -19,13 +21,16 @@ REPLAY_SECONDS = 30.0
 def calm(stage: Stage) -> str:
     """Flights like those of the training, with the outcomes that they had: no alarm."""
     stage.live(QUIET_DAYS, as_it_was)
-    stage.check()
-    with stage.engine.connect() as connection:
-        facts = last_facts(connection)
-    if facts is None:
-        raise LinkBrokenError("the check has left no row")
+    stage.begin_check()
+
+    def found() -> dict[str, Any] | None:
+        with stage.engine.connect() as connection:
+            return last_facts(connection)
+
+    facts = stage.wait(found, CHECK_SECONDS, "the check has left no row")
     if facts["alarm"]:
         raise LinkBrokenError(f"traffic as in training is an alarm: {facts['reason']}")
+    stage.end_check()
     return f"{len(stage.answered)} flights like those of the training are no alarm"
 
 

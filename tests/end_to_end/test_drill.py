@@ -1,4 +1,4 @@
-"""`make drill`: all links hold; and whichever is cut, the drill fails and names exactly that one."""
+"""`make drill`: all links hold; whichever is cut, the drill fails and names exactly that one."""
 
 import json
 import shutil
