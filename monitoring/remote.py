@@ -5,7 +5,7 @@ What is learned and how is .github/workflows/retrain.yml's; the gate and the pro
 
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,7 @@ RUN_URL = "run_url"  # key in a retrain's verdict
 def trained_remotely(
     settings: Settings,
     payload: dict[str, str],
-    facts: dict[str, str],
+    found: Callable[[str], None],
     patience: Patience,
     poll_seconds: float = FOLLOW_SECONDS,
 ) -> Iterator[Path]:
@@ -32,7 +32,7 @@ def trained_remotely(
 
     Args:
         payload: `retrain_id`, which the run's name must hold, and what else the workflow reads.
-        facts: gets the run's address as soon as it is known.
+        found: is told the run's address as soon as it is known.
 
     Raises:
         GithubError: it cannot be started or followed, it failed, or it has left nothing of use.
@@ -43,7 +43,7 @@ def trained_remotely(
         github = Github(http, settings.github_repository, patience)
         github.dispatch(payload)
         run = _appeared(github, name, poll_seconds)
-        facts[RUN_URL] = run.url
+        found(run.url)
         _follow(github, run, poll_seconds)
         directory = settings.work_dir / name
         directory.mkdir(parents=True, exist_ok=True)

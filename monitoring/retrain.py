@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -196,13 +197,19 @@ def _train_remotely(run: _Run) -> tuple[str, pd.DataFrame]:
                "champion": run.champion.version, "until": run.clock().isoformat()}  # fmt: skip
     minutes = run.params.monitoring.retrain.deadline_minutes
     with trained_remotely(
-        run.settings, payload, run.facts, patience(minutes, run.stop, run.lost)
+        run.settings, payload, partial(_found, run), patience(minutes, run.stop, run.lost)
     ) as work:
         made = {"made_at": run.clock().isoformat(), "host": "GitHub Actions", **run.facts}
         source = work / remote.BUNDLE
         version = register(run.engine, run.settings.bundles_dir, source, run.clock(), made)
         note(run.engine, run.ticket, state="trained", challenger_version=version)
         return version, pd.read_parquet(work / remote.HOLDOUT)
+
+
+def _found(run: _Run, url: str) -> None:
+    """Write down where it trains at once: if this process dies, a person can look there."""
+    run.facts[remote.RUN_URL] = url
+    note(run.engine, run.ticket, verdict=json.dumps(run.facts))
 
 
 def _judge(run: _Run, holdout: pd.DataFrame) -> Verdict:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,16 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from contracts.bundle import load_bundle, save_bundle
+from contracts.database import write_transaction
 from contracts.params import Params, load_params
 from contracts.registry import champion
 from contracts.settings import Settings
 from contracts.tables import leases, retrains
 from monitoring import snapshot
+from monitoring.attempts import recover
 from monitoring.github import EVENT, Github, GithubError, connect
 from monitoring.patience import Patience, PatienceLostError, patience
 from monitoring.remote import trained_remotely
@@ -43,6 +45,7 @@ from tests.monitoring.github_server import (
 WORKFLOW = Path(".github/workflows/retrain.yml")
 NOW = datetime(2013, 3, 1, tzinfo=UTC)
 URL = f"https://github.com/{REPOSITORY}/actions/runs/{RUN_ID}"
+IGNORED: Callable[[str], None] = lambda _url: None  # noqa: E731
 PAYLOAD = {"retrain_id": "r-1", "reason": "drill", "champion": "v1", "until": NOW.isoformat()}
 DISPATCH = f"POST /repos/{REPOSITORY}/dispatches"
 
@@ -135,6 +138,22 @@ def test_a_run_that_trains_a_better_model_leads_to_its_promotion(
     assert not (tmp_path / "work" / row.retrain_id).exists()
 
 
+def test_a_retrain_whose_process_died_keeps_the_address_of_its_run(
+    world: World, server: Server, tmp_path: Path
+) -> None:
+    server.polls, server.conclusion = 0, "failure"
+    _, row = retrain_there(world, settings_of(server, tmp_path))
+    alive = {"state": "started", "finished_at": None, "verdict": json.dumps({"run_url": URL})}
+    with write_transaction(world.engine) as connection:  # as while it followed the run
+        connection.execute(update(retrains).values(alive))
+
+    assert recover(world.engine, NOW, datetime.now(UTC)) == [row.retrain_id]
+    with world.engine.connect() as connection:
+        buried = connection.execute(select(retrains)).one()
+    assert buried.state == "failed"
+    assert json.loads(buried.verdict)["run_url"] == URL
+
+
 def test_a_run_that_failed_is_a_failed_retrain_with_its_address(
     world: World, server: Server, tmp_path: Path
 ) -> None:
@@ -162,7 +181,7 @@ def test_a_refusal_is_a_sentence_with_its_remedy(
 ) -> None:
     server.instead[DISPATCH] = [Answer(status)]
     with pytest.raises(GithubError, match=remedy) as refused:
-        with trained_remotely(settings_of(server, tmp_path), PAYLOAD, {}, long(), 0.01):
+        with trained_remotely(settings_of(server, tmp_path), PAYLOAD, IGNORED, long(), 0.01):
             pass
 
     assert f"answered {status}" in str(refused.value)
@@ -209,15 +228,18 @@ def test_nobody_there_is_asked_again_until_the_deadline(server: Server, tmp_path
     gone = settings_of(server, tmp_path, github_api="http://127.0.0.1:9")
     short = patience(0.005, threading.Event(), threading.Event())
     with pytest.raises(PatienceLostError, match="took more"):
-        with trained_remotely(gone, PAYLOAD, {}, short, 0.01):
+        with trained_remotely(gone, PAYLOAD, IGNORED, short, 0.01):
             pass
 
 
 def test_a_run_is_followed_to_its_end(server: Server, tmp_path: Path, challenger: bytes) -> None:
-    server.polls, server.archive, facts = 4, challenger, {}
-    with trained_remotely(settings_of(server, tmp_path), PAYLOAD, facts, long(), 0.01) as made:
+    server.polls, server.archive = 4, challenger
+    urls: list[str] = []
+    with trained_remotely(
+        settings_of(server, tmp_path), PAYLOAD, urls.append, long(), 0.01
+    ) as made:
         assert (made / "bundle" / "manifest.json").exists()
-        assert facts == {"run_url": URL}
+        assert urls == [URL]
 
     assert server.asked.count(f"GET /repos/{REPOSITORY}/actions/runs/{RUN_ID}") == 4
     assert not made.exists()
@@ -230,16 +252,17 @@ def test_a_run_that_is_given_up_is_asked_to_end(
     server: Server, tmp_path: Path, stopped: bool, why: str
 ) -> None:
     server.polls = 10**6
-    stop, facts = threading.Event(), {}  # type: ignore[var-annotated]
+    stop = threading.Event()
+    urls: list[str] = []
     if stopped:
         threading.Timer(0.3, stop.set).start()
     short = patience(1 if stopped else 0.01, stop, threading.Event())
     with pytest.raises(PatienceLostError, match=f"{why}.*{URL}.*it was asked to end"):
-        with trained_remotely(settings_of(server, tmp_path), PAYLOAD, facts, short, 0.01):
+        with trained_remotely(settings_of(server, tmp_path), PAYLOAD, urls.append, short, 0.01):
             pass
 
     assert server.asked[-1] == f"POST /repos/{REPOSITORY}/actions/runs/{RUN_ID}/cancel"
-    assert facts == {"run_url": URL}
+    assert urls == [URL]
 
 
 def test_a_lost_lease_ends_the_waiting(server: Server, tmp_path: Path) -> None:
@@ -247,7 +270,7 @@ def test_a_lost_lease_ends_the_waiting(server: Server, tmp_path: Path) -> None:
     lost.set()
     with pytest.raises(PatienceLostError, match="another process has taken its lease"):
         with trained_remotely(
-            settings_of(server, tmp_path), PAYLOAD, {},
+            settings_of(server, tmp_path), PAYLOAD, IGNORED,
             patience(1, threading.Event(), lost), 0.01,
         ):  # fmt: skip
             pass
@@ -260,7 +283,7 @@ def test_a_run_that_never_appears_is_told_with_its_likely_causes(
     clock = iter(range(0, 10**9, 60))
     quick = Patience(10**9, 60, threading.Event(), threading.Event(), lambda: float(next(clock)))
     with pytest.raises(GithubError, match="is .github/workflows/retrain.yml on the default"):
-        with trained_remotely(settings_of(server, tmp_path), PAYLOAD, {}, quick, 0.0):
+        with trained_remotely(settings_of(server, tmp_path), PAYLOAD, IGNORED, quick, 0.0):
             pass
 
 
@@ -279,7 +302,7 @@ def test_an_artifact_of_no_use_is_told(
     zipfile.ZipFile(packed, "w").close()
     server.polls, server.archive = 0, packed.getvalue() if archived == "empty" else archived
     with pytest.raises(GithubError, match=why):
-        with trained_remotely(settings_of(server, tmp_path), PAYLOAD, {}, long(), 0.01):
+        with trained_remotely(settings_of(server, tmp_path), PAYLOAD, IGNORED, long(), 0.01):
             pass
 
 
@@ -290,7 +313,7 @@ def test_an_archive_cannot_write_outside_its_directory(server: Server, tmp_path:
         target.writestr("bundle/a", "x")
         target.writestr("holdout.parquet", "x")
     server.polls, server.archive = 0, packed.getvalue()
-    with trained_remotely(settings_of(server, tmp_path), PAYLOAD, {}, long(), 0.01):
+    with trained_remotely(settings_of(server, tmp_path), PAYLOAD, IGNORED, long(), 0.01):
         assert not (tmp_path / "outside").exists()
         assert not (tmp_path / "work" / "outside").exists()
 
@@ -313,7 +336,7 @@ def test_a_missing_setting_is_named(
 def test_something_else_than_github_is_told(server: Server, tmp_path: Path) -> None:
     server.instead[f"GET /repos/{REPOSITORY}/actions/runs"] = [Answer(200, text="<html>")]
     with pytest.raises(GithubError, match="is PERENNIAL_GITHUB_API the address"):
-        with trained_remotely(settings_of(server, tmp_path), PAYLOAD, {}, long(), 0.01):
+        with trained_remotely(settings_of(server, tmp_path), PAYLOAD, IGNORED, long(), 0.01):
             pass
 
 
