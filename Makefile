@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats run test test-slow check format replay bench-serve bench-drift bench-estimate bench-gate soak fuzz report-safety bench-score bench-large faults lock clean
+.PHONY: help setup setup-formats run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate soak fuzz report-safety bench-score bench-large faults lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ format: setup ## rewrite the code in house style
 
 replay: setup ## replay seven months as live traffic in ten minutes; UNTIL=2014-01-01 for the year
 	$(BIN)/python -m benchmarks.replay $(if $(UNTIL),--until $(UNTIL))
+
+drill: setup ## alarm, retrain, gate, swap, rollback, outages on a throw-away copy; CUT=link disables one
+	$(BIN)/python -m deploy.drill $(if $(CUT),--cut $(CUT))
 
 bench-serve: setup ## /predict against an ASGI echo and the tutorials' service, with bars
 	$(BIN)/python -m benchmarks.serve

@@ -188,6 +188,7 @@ class Policy(Section):
     cooldown_days: Annotated[int, Field(ge=0)]
     retrain_every_days: PositiveInt | None = None
     retrain_every_outcomes: PositiveInt | None = None
+    retrain_schedule: Annotated[str, Field(pattern=r"^\S+( +\S+){4}$")] | None = None
     debounce_checks: PositiveInt = 1
     most_per_day: PositiveInt | None = 2
     most_per_30_days: PositiveInt | None = 8
@@ -261,7 +262,10 @@ class Promotion(Section):
 
 
 class Retrain(Section):
+    """Where a challenger is trained: here, or by a workflow in GitHub Actions (docs/adr/0030)."""
+
     deadline_minutes: PositiveInt
+    mode: Literal["local", "github"] = "local"
 
 
 class Recalibrate(Section):

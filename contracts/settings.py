@@ -39,6 +39,16 @@ class Settings(BaseSettings):
         repr=False,  # they hold passwords
         description="where alarms are told: Apprise's addresses, with spaces between them",
     )
+    github_repository: str = Field(
+        "", description="owner/name whose workflow trains, where params say mode: github"
+    )
+    github_token: str = Field(
+        "",
+        repr=False,
+        description="its fine-grained token: Contents and Actions, both read and write",
+    )
+    github_token_file: str = Field("", description="a file that holds the token instead")
+    github_api: str = Field("https://api.github.com", description="GitHub's API")
     host: str = Field("127.0.0.1", description="address that the service listens on")
     port: int = Field(8000, ge=0, le=65535, description="port of the service; 0 = any free one")
     champion_poll_seconds: float = Field(

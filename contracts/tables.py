@@ -261,7 +261,9 @@ rate_limits = Table(
     Column("expires_at", Float, nullable=False),  # seconds since 1970
 )
 
-# Who may run a singleton job, across processes; the token grows with every new holder.
+# Who may run a singleton job, across processes; the token grows with every new holder. The row
+# SCHEDULER is nobody's right, but how long schedulers have said that one of them lives.
+SCHEDULER = "scheduler"
 leases = Table(
     "leases",
     metadata,

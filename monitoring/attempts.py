@@ -158,7 +158,8 @@ def _unfinished(connection: Connection) -> list[str]:
 def _bury(connection: Connection, retrain_id: str, now: datetime) -> None:
     """Whoever holds the lease is the only one alive: an unfinished row is of a dead process."""
     mine = retrains.c.retrain_id == retrain_id
-    verdict = {"error": "interrupted: its process ended", INTERRUPTED: True}
+    known = json.loads(connection.execute(select(retrains.c.verdict).where(mine)).scalar_one())
+    verdict = {**known, "error": "interrupted: its process ended", INTERRUPTED: True}
     values = {"state": "failed", "finished_at": now, "verdict": json.dumps(verdict)}
     connection.execute(update(retrains).where(mine).values(values))
     trigger = Trigger(

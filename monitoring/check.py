@@ -32,6 +32,7 @@ from monitoring.performance import Performance, measure
 from monitoring.policy import Decision, Evidence, decide
 from monitoring.report_files import name_report, prune_reports
 from monitoring.reports import ReportError, write_report
+from monitoring.triggers import decline
 from monitoring.windows import count_rows, read_rows, read_scores
 
 SEED = 1  # the same window is judged alike
@@ -74,11 +75,19 @@ class Check:
 
 
 def run_check(
-    engine: Engine, bundles: Path, reports: Path, params: Monitoring, now: datetime
+    engine: Engine,
+    bundles: Path,
+    reports: Path,
+    params: Monitoring,
+    now: datetime,
+    due: str | None = None,
 ) -> Check:
     """Check the window that ends now and record it; starts nothing.
 
     Estimates of earlier checks whose outcomes have come get what was realised beside them.
+
+    Args:
+        due: why a retrain is due by the calendar; None = it is not.
 
     Raises:
         NoChampionError: nothing was ever promoted.
@@ -107,7 +116,7 @@ def run_check(
         except ReportError as error:  # performance is judged all the same
             name, findings = None, {"error": str(error)}
         findings["versions"] = frame[VERSION].value_counts(normalize=True).to_dict()
-    evidence = Evidence(now, rows, inputs=inputs, performance=performance, **history)
+    evidence = Evidence(now, rows, inputs=inputs, performance=performance, due=due, **history)
     decision = decide(evidence, params.policy)
     decision = replace(decision, reason=f"{decision.reason}; {say(estimated)}")
     check = Check(check_id, decision, inputs, estimated, performance, name, evidence)
@@ -207,7 +216,9 @@ def main() -> None:
         require_current(engine)
         params = load_params(settings.params_file).monitoring
         places = (settings.bundles_dir, settings.reports_dir)
-        check = run_check(engine, *places, params, datetime.now(UTC))
+        now = datetime.now(UTC)
+        check = run_check(engine, *places, params, now)
+        decline(engine, check, now, by_hand=True)
     except REFUSALS as error:
         sys.exit(str(error))
     sys.stdout.write(f"{check.decision.action}: {check.decision.reason}\n")

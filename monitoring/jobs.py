@@ -16,15 +16,17 @@ from monitoring.attempts import RefusedError
 from monitoring.bundles import remove_old_bundles
 from monitoring.check import Check, NoChampionError, last_facts, run_check
 from monitoring.erasure import wanted_retrain
+from monitoring.heartbeat import beat
 from monitoring.probation import run_probation
 from monitoring.recalibrate import run_recalibration
 from monitoring.recovery import clean_up
 from monitoring.retention import run_retention
-from monitoring.retrain import Outcome, retrain_after, run_retrain
+from monitoring.retrain import Clock, Outcome, retrain_after, run_retrain
 from monitoring.triggers import of_erasure, of_update_schedule
 from monitoring.update import run_update
 
-SLOT, SLOT_LENGTH = "check", timedelta(seconds=50)  # taken once a run, never given back
+SLOT, RETRAIN_SLOT = "check", "retrain schedule"
+SLOT_LENGTH = timedelta(seconds=50)  # taken once a run, never given back
 log = logging.getLogger("monitoring")
 
 
@@ -32,52 +34,83 @@ def check_in_turn(
     engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts
 ) -> None:
     """Of several schedulers that fire together the first one checks; cron counts in minutes."""
+    if _first(engine, SLOT):
+        check_and_retrain(engine, settings, stop, alerts)
+
+
+def retrain_in_turn(
+    engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts
+) -> None:
+    """The calendar asks for a retrain: a check looks for what stands against it, then the governor.
+
+    So what faulty data would teach is not learned on a schedule either.
+    """
+    schedule = load_params(settings.params_file).monitoring.policy.retrain_schedule
+    if schedule is not None and _first(engine, RETRAIN_SLOT):
+        due = f"the calendar asks for it (policy.retrain_schedule: {schedule!r})"
+        check_and_retrain(engine, settings, stop, alerts, due=due)
+
+
+def _first(engine: Engine, slot: str) -> bool:
     try:
         with write_transaction(engine) as connection:
             take_turns(connection)
-            now = leases.utc_now()
-            leases.take(connection, SLOT, leases.this_process(), now, SLOT_LENGTH)
+            leases.take(connection, slot, leases.this_process(), leases.utc_now(), SLOT_LENGTH)
     except leases.LeaseTakenError as taken:
         log.info("another scheduler has this run: %s", taken)
-        return
-    check_and_retrain(engine, settings, stop, alerts)
+        return False
+    return True
 
 
 def check_and_retrain(
-    engine: Engine, settings: Settings, stop: threading.Event, alerts: Alerts
+    engine: Engine,
+    settings: Settings,
+    stop: threading.Event,
+    alerts: Alerts,
+    clock: Clock = leases.utc_now,
+    due: str | None = None,
 ) -> None:
-    """Judge who is on probation, check whoever is champion then, and retrain if that is due."""
+    """Judge who is on probation, check whoever is champion then, and retrain if that is due.
+
+    Args:
+        due: as run_check.
+    """
     params = load_params(settings.params_file)
-    now = datetime.now(UTC)
+    now = clock()
     _judge_probation(engine, settings, params, now, alerts)
     with engine.connect() as connection:
         before = last_facts(connection)
     try:
         check = run_check(
-            engine, settings.bundles_dir, settings.reports_dir, params.monitoring, now
+            engine, settings.bundles_dir, settings.reports_dir, params.monitoring, now, due
         )
     except NoChampionError as error:
         log.warning("check skipped: %s", error)
         return
     log.info("check %s: %s: %s", check.check_id, check.decision.action, check.decision.reason)
     alerts.send(news_of_check(before, check.facts))
-    outcome = _retrain(engine, settings, params, check, stop)
+    outcome = _retrain(engine, settings, params, check, clock, stop)
     if outcome is not None:
         log.info("retrain %s %s: %s", outcome.retrain_id, outcome.state, outcome.reason)
         alerts.send(news_of_retrain(outcome.state, outcome.challenger, outcome.reason))
 
 
 def _retrain(
-    engine: Engine, settings: Settings, params: Params, check: Check, stop: threading.Event
+    engine: Engine,
+    settings: Settings,
+    params: Params,
+    check: Check,
+    clock: Clock,
+    stop: threading.Event,
 ) -> Outcome | None:
-    outcome = retrain_after(engine, settings, params, leases.utc_now, check, stop=stop)
+    outcome = retrain_after(engine, settings, params, clock, check, stop=stop)
     with engine.connect() as connection:
         owed = wanted_retrain(connection)
     if outcome is not None or owed is None:
         return outcome
-    trigger = of_erasure(owed, leases.utc_now())
+    trigger = of_erasure(owed, clock())
     try:
-        return run_retrain(engine, settings, params, leases.utc_now, trigger, stop=stop)
+        return run_retrain(engine, settings, params, clock, trigger, stop=stop)
     except RefusedError as refused:
         log.info("no retrain for an erasure: %s", refused)
         return None
@@ -135,6 +168,11 @@ def delete_old(engine: Engine, settings: Settings, stop: threading.Event, _alert
     days, now = params.retention.bundle_days, datetime.now(UTC)
     if removed := remove_old_bundles(engine, settings.bundles_dir, days, now):
         log.info("files of %d old versions were removed: %s", len(removed), ", ".join(removed))
+
+
+def show_life(engine: Engine, _settings: Settings, _stop: threading.Event, _alerts: Alerts) -> None:
+    """Let the dead-man's switch see that this scheduler runs its jobs."""
+    beat(engine, leases.utc_now())
 
 
 def bury(engine: Engine, settings: Settings, _stop: threading.Event, alerts: Alerts) -> None:

@@ -24,6 +24,7 @@ class Evidence:
     fruitless: int  # newest retrains in a row that were not promoted
     learned_until: datetime  # by the champion
     stood: int = 0  # earlier checks in a row that saw this champion's performance worse
+    due: str | None = None  # why a retrain is due by the calendar
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ def _worse(performance: Performance, policy: Policy) -> str | None:
 
 
 def _due(evidence: Evidence, policy: Policy) -> Wish | None:
+    if evidence.due is not None:
+        return Wish("schedule", evidence.due)
     days, number = policy.retrain_every_days, policy.retrain_every_outcomes
     if days is not None and evidence.now >= evidence.learned_until + timedelta(days=days):
         return Wish(

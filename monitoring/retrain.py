@@ -11,8 +11,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from contracts.registry import champion, family, promote, register
 from contracts.schema import FeatureSchema, SchemaError
 from contracts.settings import Settings
 from contracts.tables import AWAITING
-from monitoring import decisions, leases
+from monitoring import leases, remote
 from monitoring.attempts import (
     LEASE,
     LeaseLostError,
@@ -41,18 +42,22 @@ from monitoring.attempts import (
 )
 from monitoring.check import REFUSALS, Check, NoChampionError
 from monitoring.gate import Verdict, judge, unless_golden_refuses
+from monitoring.github import GithubError
 from monitoring.golden import judge_golden
-from monitoring.governor import Answer, Trigger
+from monitoring.governor import Trigger
 from monitoring.history import INTERRUPTED, RETRAIN
+from monitoring.patience import PatienceLostError, patience
 from monitoring.recalibration import Labelled, follow
 from monitoring.recovery import clean_up
+from monitoring.remote import trained_remotely
 from monitoring.snapshot import NoOutcomesError
 from monitoring.training import GateFailedError, track, train
-from monitoring.triggers import of_check, of_person
+from monitoring.triggers import decline, of_check, of_person
 from monitoring.working_copy import CommandError, WorkingCopy, working_copy
 
 # For what happens around `dvc repro`, which alone has the deadline.
 LEASE_MARGIN = timedelta(minutes=15)
+MOST_REASON = 1000  # characters that are sent elsewhere
 BUNDLE, HOLDOUT = Path("build/bundle"), Path("build/holdout.parquet")
 
 Clock = Callable[[], datetime]
@@ -97,9 +102,11 @@ class _Run:
     clock: Clock
     champion: Bundle
     base: Bundle  # the champion without its recalibration
+    reason: str
     stop: threading.Event
     lost: threading.Event
     way: Way
+    facts: dict[str, str] = field(default_factory=dict)  # what its verdict says besides
 
     @property
     def retrain_id(self) -> str:
@@ -146,7 +153,9 @@ def run_retrain(
     most = timedelta(minutes=params.monitoring.retrain.deadline_minutes) + LEASE_MARGIN
     with leases.kept(engine, LEASE, ticket.token, most) as lost:
         stop = stop or threading.Event()
-        return _run(_Run(ticket, engine, settings, params, clock, bundle, base, stop, lost, way))
+        seen = trigger.seen
+        run = _Run(ticket, engine, settings, params, clock, bundle, base, seen, stop, lost, way)
+        return _run(run)
 
 
 def _run(run: _Run) -> Outcome:
@@ -156,6 +165,7 @@ def _run(run: _Run) -> Outcome:
         return _end(run, "rejected", str(refused), {"promote": False, "reason": str(refused)})
     except (
         CommandError, BundleError, NoOutcomesError, SchemaError, OSError, LeaseLostError,
+        GithubError, PatienceLostError,
     ) as error:  # fmt: skip
         return _end(run, "failed", str(error), {"error": str(error)})
     except BaseException as error:  # whatever it is goes up, but not without a trace
@@ -165,6 +175,7 @@ def _run(run: _Run) -> Outcome:
 
 def _end(run: _Run, state: str, reason: str, verdict: dict[str, Any]) -> Outcome:
     """Write down how it ended; whoever has taken the lease over has done so already."""
+    verdict = {**verdict, **run.facts}
     if run.interrupted:
         verdict = {**verdict, INTERRUPTED: True}
     try:
@@ -176,14 +187,24 @@ def _end(run: _Run, state: str, reason: str, verdict: dict[str, Any]) -> Outcome
 
 
 def _train_and_gate(run: _Run) -> Outcome:
+    remotely = run.params.monitoring.retrain.mode == "github" and run.way.action == RETRAIN
+    version, holdout = _train_remotely(run) if remotely else _train_here(run)
+    challenger = load_bundle(run.settings.bundles_dir / version)
+    gate, recalibrate = run.params.monitoring.gate.golden, run.params.monitoring.recalibrate
+    golden = judge_golden(run.base, challenger, gate, recalibrate)
+    verdict = unless_golden_refuses(_judge(run, holdout), golden, gate)
+    return _conclude(run, version, verdict)
+
+
+def _train_here(run: _Run) -> tuple[str, pd.DataFrame]:
+    """The registered challenger, and the held-out rows with its recipe's answers."""
     work = run.settings.work_dir / run.retrain_id
     with working_copy(
         run.settings.project_dir, work, work.with_suffix(".log"), run.stop, run.lost
     ) as copy:
         champion_at = run.settings.bundles_dir / run.base.version
         deadline = run.params.monitoring.retrain.deadline_minutes * 60
-        mature = run.clock() - timedelta(days=run.params.monitoring.estimate.mature_days)
-        run.way.make(run.engine, copy, champion_at, run.base.schema, mature, deadline)
+        run.way.make(run.engine, copy, champion_at, run.base.schema, _mature(run), deadline)
         commit = copy.commit(
             f"{run.way.action.capitalize()} {run.retrain_id}", run.settings.project_dir.resolve(),
             f"refs/retrains/{run.retrain_id}",
@@ -194,12 +215,34 @@ def _train_and_gate(run: _Run) -> Outcome:
         version = register(run.engine, run.settings.bundles_dir, source, run.clock(), made)
         note(run.engine, run.ticket, state="trained", challenger_version=version)
         track(copy, commit)
-        holdout = pd.read_parquet(copy.directory / HOLDOUT)
-    challenger = load_bundle(run.settings.bundles_dir / version)
-    gate, recalibrate = run.params.monitoring.gate.golden, run.params.monitoring.recalibrate
-    golden = judge_golden(run.base, challenger, gate, recalibrate)
-    verdict = unless_golden_refuses(_judge(run, holdout), golden, gate)
-    return _conclude(run, version, verdict)
+        return version, pd.read_parquet(copy.directory / HOLDOUT)
+
+
+def _train_remotely(run: _Run) -> tuple[str, pd.DataFrame]:
+    """The same, by a workflow in GitHub Actions."""
+    payload = {"retrain_id": run.retrain_id, "reason": run.reason[:MOST_REASON],
+               "champion": run.champion.version,
+               "until": _mature(run).isoformat()}  # fmt: skip
+    minutes = run.params.monitoring.retrain.deadline_minutes
+    with trained_remotely(
+        run.settings, payload, partial(_found, run), patience(minutes, run.stop, run.lost)
+    ) as work:
+        made = {"made_at": run.clock().isoformat(), "host": "GitHub Actions", **run.facts}
+        source = work / remote.BUNDLE
+        version = register(run.engine, run.settings.bundles_dir, source, run.clock(), made)
+        note(run.engine, run.ticket, state="trained", challenger_version=version)
+        return version, pd.read_parquet(work / remote.HOLDOUT)
+
+
+def _mature(run: _Run) -> datetime:
+    """Outcomes of what was answered before are learned; younger ones are not like the others."""
+    return run.clock() - timedelta(days=run.params.monitoring.estimate.mature_days)
+
+
+def _found(run: _Run, url: str) -> None:
+    """Write down where it trains at once: if this process dies, a person can look there."""
+    run.facts[remote.RUN_URL] = url
+    note(run.engine, run.ticket, verdict=json.dumps(run.facts))
 
 
 def _judge(run: _Run, holdout: pd.DataFrame) -> Verdict:
@@ -243,7 +286,7 @@ def _conclude(run: _Run, version: str, verdict: Verdict) -> Outcome:
             supersede(connection)
             reason = f"{reason}; it waits for: python -m contracts.registry promote {version}"
         write(connection, run.ticket, state=state, finished_at=now,
-              verdict=json.dumps({**asdict(verdict), "reason": reason}))  # fmt: skip
+              verdict=json.dumps({**asdict(verdict), "reason": reason, **run.facts}))  # fmt: skip
     return Outcome(run.retrain_id, state, version, reason)
 
 
@@ -264,17 +307,14 @@ def retrain_after(
     Raises:
         NoChampionError, BundleError: as run_retrain.
     """
-    trigger, wish = of_check(check), check.decision.wish
     if check.decision.action == "retrain":
+        trigger = of_check(check)
         try:
             return run_retrain(engine, settings, params, clock, trigger, stop=stop)
         except RefusedError as refused:
             log.info("no retrain after check %s: %s", check.check_id, refused)
             return None
-    why = (wish and wish.hindrance) or "it asks for nothing"
-    action = "retrain" if wish else check.decision.action
-    with write_transaction(engine) as connection:
-        decisions.record(connection, trigger, Answer(False, why), clock(), action=action)
+    decline(engine, check, clock())
     return None
 
 

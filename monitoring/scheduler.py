@@ -23,11 +23,21 @@ from contracts.params import Monitoring, ParamsError, load_params
 from contracts.settings import Settings
 from monitoring import leases
 from monitoring.alerts import Alerts, AlertUrlError, News
-from monitoring.jobs import bury, check_in_turn, delete_old, recalibrate, update
+from monitoring.heartbeat import EVERY_SECONDS as BEAT_SECONDS
+from monitoring.jobs import (
+    bury,
+    check_in_turn,
+    delete_old,
+    recalibrate,
+    retrain_in_turn,
+    show_life,
+    update,
+)
 from monitoring.recovery import EVERY_SECONDS
 
 MISFIRE_GRACE_SECONDS = 3600
 RETENTION_SCHEDULE = "30 3 * * *"  # UTC
+AT_ONCE = (bury, show_life)  # at the start too
 Job = Callable[[Engine, Settings, threading.Event, Alerts], None]
 log = logging.getLogger("monitoring")
 
@@ -36,8 +46,8 @@ def run(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alert
     """Block until `stop` is set; a retrain under way is then given up and marked failed."""
     params = load_params(settings.params_file).monitoring
     scheduler = BackgroundScheduler(timezone=UTC)
-    for name, (job, trigger) in _jobs(params).items():
-        at_once = {"next_run_time": leases.utc_now()} if job is bury else {}
+    for name, (job, trigger) in jobs_of(params).items():
+        at_once = {"next_run_time": leases.utc_now()} if job in AT_ONCE else {}
         scheduler.add_job(
             _guarded,
             trigger,
@@ -53,17 +63,22 @@ def run(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alert
     scheduler.shutdown()
 
 
-def _jobs(params: Monitoring) -> dict[str, tuple[Job, BaseTrigger]]:
+def jobs_of(params: Monitoring) -> dict[str, tuple[Job, BaseTrigger]]:
+    """What runs, and when, by name."""
     jobs: dict[str, tuple[Job, BaseTrigger]] = {
         "check": (check_in_turn, CronTrigger.from_crontab(params.schedule, UTC)),
         "retention": (delete_old, CronTrigger.from_crontab(RETENTION_SCHEDULE, UTC)),
         "recovery": (bury, IntervalTrigger(seconds=EVERY_SECONDS, timezone=UTC)),
+        "sign of life": (show_life, IntervalTrigger(seconds=BEAT_SECONDS, timezone=UTC)),
     }
     if params.recalibrate is not None:
         when = CronTrigger.from_crontab(params.recalibrate.schedule, UTC)
         jobs["recalibration"] = (recalibrate, when)
     if params.update is not None:
         jobs["update"] = (update, CronTrigger.from_crontab(params.update.schedule, UTC))
+    if params.policy.retrain_schedule is not None:
+        when = CronTrigger.from_crontab(params.policy.retrain_schedule, UTC)
+        jobs["retrain on schedule"] = (retrain_in_turn, when)
     return jobs
 
 
@@ -86,7 +101,7 @@ def _guarded(
 def main() -> None:
     argparse.ArgumentParser(prog="python -m monitoring.scheduler", description=__doc__).parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    for library in ("apscheduler", "alembic"):
+    for library in ("apscheduler", "alembic", "httpx"):  # its lines hold signed addresses
         logging.getLogger(library).setLevel(logging.WARNING)
     settings = Settings()
     try:

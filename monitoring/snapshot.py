@@ -1,12 +1,21 @@
-"""Freezes the outcomes so far into an immutable, digested file that training can depend on."""
+"""Freezes the outcomes so far into an immutable, digested file that training can depend on.
 
+`python -m monitoring.snapshot` does so where a retrain runs elsewhere: in GitHub Actions.
+"""
+
+import argparse
 import hashlib
+import sys
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from contracts.schema import EVENT_TIME, OUTCOME, FeatureSchema
+from contracts.database import DatabaseUrlError, make_engine
+from contracts.migrate import DatabaseOutOfDateError, require_current
+from contracts.params import Params, ParamsError, load_params
+from contracts.schema import EVENT_TIME, OUTCOME, Feature, FeatureSchema, Target
+from contracts.settings import Settings
 from monitoring.windows import read_labelled
 
 DIGEST_LENGTH = 16
@@ -48,3 +57,35 @@ def write_snapshot(
     path = directory / f"{hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]}.parquet"
     path.write_bytes(content)
     return path
+
+
+def schema_of(params: Params) -> FeatureSchema:
+    """What params.yaml says of columns; enough for a snapshot, nothing that training has seen."""
+    features = (Feature(name, one.kind, one.nullable) for name, one in params.features.items())
+    target = Target(params.data.target, tuple(params.data.classes), task=params.data.task)
+    return FeatureSchema(tuple(features), target, params.data.time_column)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m monitoring.snapshot", description=__doc__)
+    parser.add_argument(
+        "--until", type=datetime.fromisoformat, required=True, help="moment with its time zone"
+    )
+    parser.add_argument("--directory", type=Path, required=True, help="where it is written")
+    arguments = parser.parse_args()
+    if arguments.until.tzinfo is None:
+        parser.error("--until has no time zone; 2013-06-01T00:00:00+00:00 has one")
+    settings = Settings()
+    try:
+        engine = make_engine(settings.database_url)
+        require_current(engine)
+        schema = schema_of(load_params(settings.params_file))
+        with engine.connect() as connection:
+            path = write_snapshot(connection, schema, arguments.until, arguments.directory)
+    except (DatabaseUrlError, DatabaseOutOfDateError, NoOutcomesError, ParamsError) as error:
+        sys.exit(str(error))
+    sys.stdout.write(f"{path}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -2,16 +2,28 @@
 
 import getpass
 import platform
+from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
+from sqlalchemy import Engine
 from uuid_utils import uuid7
 
-from monitoring.check import Check
-from monitoring.governor import PERSON, UPDATE, Trigger
+from contracts.database import write_transaction
+from monitoring import decisions
+from monitoring.governor import PERSON, UPDATE, Answer, Trigger
 from monitoring.leases import this_process
 
+if TYPE_CHECKING:  # its command declines what it finds by the function below
+    from monitoring.check import Check
 
-def of_check(check: Check) -> Trigger:
+BY_HAND = (
+    "a check by hand starts nothing; the next one on schedule does, or `python -m "
+    "monitoring.retrain now`"
+)
+
+
+def of_check(check: "Check") -> Trigger:
     """What a check wishes; kind `check` = it wishes nothing."""
     wish, facts = check.decision.wish, check.evidence
     return Trigger(
@@ -28,8 +40,7 @@ def of_check(check: Check) -> Trigger:
 
 def of_person(reason: str, now: datetime, *, over_budget: bool = False) -> Trigger:
     """Somebody at a terminal wants one."""
-    actor = f"{getpass.getuser()} at {platform.node()}"
-    return Trigger(PERSON, str(uuid7()), now, reason, actor, over_budget=over_budget)
+    return Trigger(PERSON, str(uuid7()), now, reason, _person(), over_budget=over_budget)
 
 
 def of_update_schedule(now: datetime) -> Trigger:
@@ -40,3 +51,18 @@ def of_update_schedule(now: datetime) -> Trigger:
 def of_erasure(reason: str, now: datetime) -> Trigger:
     """A model that knows somebody who was erased; as urgent as a person's wish."""
     return Trigger(PERSON, str(uuid7()), now, reason, "erasure")
+
+
+def decline(engine: Engine, check: "Check", now: datetime, *, by_hand: bool = False) -> None:
+    """Record that a check leads to no retrain, and why; also that it asks for nothing."""
+    trigger, wish = of_check(check), check.decision.wish
+    why = (wish and (wish.hindrance or BY_HAND)) or "it asks for nothing"
+    action = "retrain" if wish else check.decision.action
+    if by_hand:
+        trigger = replace(trigger, actor=_person())
+    with write_transaction(engine) as connection:
+        decisions.record(connection, trigger, Answer(False, why), now, action=action)
+
+
+def _person() -> str:
+    return f"{getpass.getuser()} at {platform.node()}"

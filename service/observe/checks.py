@@ -19,6 +19,7 @@ _ESTIMATED = (
     ("perennial_check_estimated", "Performance that the newest check estimates", "value"),
     ("perennial_check_estimated_low", "Lower end of the estimate's interval", "low"),
     ("perennial_check_estimated_high", "Upper end of the estimate's interval", "high"),
+    ("perennial_check_usual", "The same figure out of sample at training", "usual"),
 )
 
 
@@ -31,10 +32,14 @@ def check_gauges(connection: Connection) -> list[Metric]:
         "perennial_check_timestamp_seconds", "When monitoring's newest check was, since 1970"
     )
     alarm = GaugeMetricFamily("perennial_check_alarm", "1 = monitoring's newest check alarms")
+    worse = GaugeMetricFamily(
+        "perennial_check_worse", "1 = the newest check sees worse performance than expected"
+    )
     if rows:
         when.add_metric([], rows[0].checked_at.timestamp())
         alarm.add_metric([], float(found[0].get("alarm", False)))
-    return [when, alarm, *_estimated(found[0] if found else {}), *_settled(found)]
+        worse.add_metric([], float(found[0].get("wish") == "performance"))
+    return [when, alarm, worse, *_estimated(found[0] if found else {}), *_settled(found)]
 
 
 def _estimated(newest: Mapping[str, Any]) -> list[Metric]:
@@ -43,7 +48,7 @@ def _estimated(newest: Mapping[str, Any]) -> list[Metric]:
     for name, text, key in _ESTIMATED:
         family = GaugeMetricFamily(name, text, labels=["figure"])
         for figure, estimate in figures.items():
-            if estimate[key] is not None:
+            if estimate.get(key) is not None:
                 family.add_metric([figure], estimate[key])
         families.append(family)
     return families

@@ -22,6 +22,7 @@ from contracts.tables import outcomes, predictions
 from service.observe.checks import check_gauges
 from service.observe.judging import Judged, judge
 from service.observe.metrics import KEPT_VERSIONS, Metrics
+from service.observe.monitor_state import monitor_gauges
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class Quality(Collector):
             self._read_outcomes()
             with self._engine.connect() as connection:
                 self._read_mix(connection)
-                self._checks = check_gauges(connection)
+                self._checks = [*check_gauges(connection), *monitor_gauges(connection)]
         except SQLAlchemyError as error:
             log.warning("quality could not be measured: %s", type(error).__name__)
             self._metrics.errors.labels("quality").inc()

@@ -48,6 +48,16 @@ def policy() -> Policy:
         ({"inputs": FAULT, "performance": WORSE}, "keep", True, "nothing is learned"),
         ({"inputs": FAULT, **OLD}, "keep", True, "nothing is learned"),
         (OLD, "retrain", False, "nothing since 2013-05-04 .policy.retrain_every_days: 28"),
+        ({"due": "it is Monday"}, "retrain", False, "it is Monday"),
+        ({"due": "it is Monday", "inputs": FAULT}, "keep", True, "nothing is learned"),
+        ({"due": "it is Monday", "outcomes": 499}, "keep", False, "but only 499 new outcomes"),
+        (
+            {"due": "it is Monday", "last_retrain": NOW - timedelta(days=1)},
+            "keep",
+            False,
+            "cool-down",
+        ),
+        ({"due": "it is Monday", "performance": WORSE}, "retrain", True, "above expectation"),
         (
             {"performance": WORSE},
             "retrain",

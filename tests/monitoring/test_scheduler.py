@@ -1,25 +1,36 @@
 """The scheduler's run checks and then retrains; its process starts and ends cleanly."""
 
+import getpass
 import os
+import platform
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from sqlalchemy import Engine, select
 
 from contracts.database import make_engine
 from contracts.migrate import migrate
+from contracts.params import ParamsError, load_params
 from contracts.registry import champion
 from contracts.settings import Settings
-from contracts.tables import checks, decisions, retrains
+from contracts.tables import SCHEDULER, checks, decisions, leases, retrains
+from deploy.local import as_environment
+from monitoring import check
 from monitoring.alerts import Alerts
-from monitoring.jobs import check_and_retrain, recalibrate
+from monitoring.check import run_check
+from monitoring.jobs import check_and_retrain, recalibrate, retrain_in_turn
+from monitoring.policy import Decision, Wish
+from monitoring.scheduler import jobs_of
+from monitoring.triggers import decline
 from tests.monitoring.conftest import World
 
 
@@ -78,6 +89,49 @@ def test_answers_follow_the_outcomes_on_schedule(
     assert current.version != world.bundle.version
 
 
+def _with_calendar(settings: Settings, tmp_path: Path, schedule: str | None) -> Settings:
+    params = yaml.safe_load(settings.params_file.read_text())
+    params["monitoring"]["policy"]["retrain_schedule"] = schedule
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    return settings.model_copy(update={"params_file": tmp_path / "params.yaml"})
+
+
+def test_the_calendar_asks_the_governor_once(world: World, tmp_path: Path) -> None:
+    settings = _with_calendar(_settings(world, tmp_path), tmp_path, "0 3 * * 1")
+    for _ in range(2):  # schedulers that fire together
+        retrain_in_turn(world.engine, settings, threading.Event(), Alerts([]))
+
+    assert _rows(world.engine) == (1, [])
+    with world.engine.connect() as connection:
+        (told,) = connection.execute(select(decisions)).all()
+    assert (told.trigger, told.action, told.answer) == ("schedule", "retrain", "no")
+    assert told.seen == "the calendar asks for it (policy.retrain_schedule: '0 3 * * 1')"
+    assert "only 0 new outcomes" in told.reason
+
+
+def test_no_calendar_asks_for_nothing(world: World, tmp_path: Path) -> None:
+    settings = _with_calendar(_settings(world, tmp_path), tmp_path, None)
+    retrain_in_turn(world.engine, settings, threading.Event(), Alerts([]))
+
+    assert _rows(world.engine) == (0, [])
+
+
+@pytest.mark.parametrize("schedule", ["weekly", "0 3 * *", "0 3 * * 1 2013"])
+def test_a_calendar_of_other_than_five_fields_is_refused(
+    world: World, tmp_path: Path, schedule: str
+) -> None:
+    settings = _with_calendar(_settings(world, tmp_path), tmp_path, schedule)
+    with pytest.raises(ParamsError, match="retrain_schedule"):
+        load_params(settings.params_file)
+
+
+def test_calendar_has_a_job_only_where_one_is_given(world: World, tmp_path: Path) -> None:
+    for schedule, has_job in (("0 3 * * 1", True), (None, False)):
+        settings = _with_calendar(_settings(world, tmp_path), tmp_path, schedule)
+        names = jobs_of(load_params(settings.params_file).monitoring)
+        assert ("retrain on schedule" in names) is has_job
+
+
 @pytest.mark.slow
 def test_alarm_leads_to_a_retrain(world: World, tmp_path: Path, february: pd.DataFrame) -> None:
     """Flights of February, moved to the last 28 days, all late."""
@@ -96,6 +150,37 @@ def _start(database: Path) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def test_check_by_hand_leaves_a_decision_like_one_on_schedule(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in as_environment(_settings(world, tmp_path)).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["check"])
+    check.main()
+
+    with world.engine.connect() as connection:
+        (told,) = connection.execute(select(decisions)).all()
+        (found,) = connection.execute(select(checks)).all()
+    assert told.trigger_id == found.check_id
+    assert (told.trigger, told.action, told.answer) == ("schedule", "retrain", "no")
+    assert told.actor == f"{getpass.getuser()} at {platform.node()}"
+    assert "only 0 new outcomes" in told.reason
+
+
+def test_check_by_hand_that_would_retrain_says_why_it_does_not(world: World) -> None:
+    wish = Wish("performance", "log-loss is above expectation")
+    decision = Decision("retrain", wish.seen, alarm=True, wish=wish)
+    now = datetime.now(UTC)
+    monitoring = load_params(Path("params.yaml")).monitoring
+    found = run_check(world.engine, world.bundles, world.reports, monitoring, now)
+    decline(world.engine, replace(found, decision=decision), now, by_hand=True)
+
+    with world.engine.connect() as connection:
+        (told,) = connection.execute(select(decisions)).all()
+    assert (told.trigger, told.answer) == ("performance", "no")
+    assert "a check by hand starts nothing" in told.reason
 
 
 @pytest.mark.slow
@@ -121,4 +206,7 @@ def test_process_ends_when_it_is_asked_to(world: World, how: signal.Signals) -> 
         process.communicate(timeout=30)
 
     assert process.returncode == 0
+    with world.engine.connect() as connection:
+        life = connection.execute(select(leases).where(leases.c.name == SCHEDULER)).one()
+    assert life.expires_at > datetime.now(UTC)
     assert time.monotonic() - began < 5
