@@ -108,7 +108,7 @@ def _realised(
 ) -> dict[str, Any] | None:
     versions = list(family(connection, check.model_version))
     window = (check.window_from, check.window_to, versions)
-    scores = read_scores(connection, schema, *window, 10 * max_rows)
+    scores = read_scores(connection, schema, *window, 5 * max_rows)
     if len(scores) < MIN_ROWS:
         return None
     task, answers = schema.target.task, scores[schema.answers].to_numpy(float)

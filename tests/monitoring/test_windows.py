@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from contracts.schema import EVENT_TIME, OUTCOME
+from monitoring.sampling import count_rows
 from monitoring.snapshot import NoOutcomesError, write_snapshot
-from monitoring.windows import count_rows, read_labelled, read_rows, read_scores
+from monitoring.windows import read_labelled, read_rows, read_scores
 from tests.monitoring.conftest import FEBRUARY, World
 
 END = FEBRUARY + timedelta(days=28)
