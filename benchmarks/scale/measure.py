@@ -29,10 +29,10 @@ def measure(
         limit_seconds: after them it is killed.
 
     Returns:
-        `seconds`, `rss_mb` (the most that all processes had resident together) and, if it did not
-        end well, `failed`: why.
+        `seconds`, `cpu_seconds` of all its processes, `rss_mb` (the most that they had resident
+        together) and, if it did not end well, `failed`: why.
     """
-    started, peak, over = time.perf_counter(), [0.0], False
+    started, before, peak, over = time.perf_counter(), _processor_seconds(), [0.0], False
     with log.open("w") as file, subprocess.Popen(
         command, env=dict(environment), stdout=file, stderr=subprocess.STDOUT,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20,) * 2),
@@ -45,12 +45,20 @@ def measure(
             over = True
             process.kill()
         watcher.join()
-    found = {"seconds": round(time.perf_counter() - started, 1), "rss_mb": round(peak[0])}
+    found = {"seconds": round(time.perf_counter() - started, 1),
+             "cpu_seconds": round(_processor_seconds() - before, 1),
+             "rss_mb": round(peak[0])}  # fmt: skip
     if over:
         return {**found, "failed": f"stopped after {limit_seconds:.0f} s"}
     if process.returncode:
         return {**found, "failed": _last_line(log) or f"status {process.returncode}"}
     return found
+
+
+def _processor_seconds() -> float:
+    """Of all children that have ended, and theirs: what a shared machine hardly changes."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _last_line(log: Path) -> str:

@@ -7,11 +7,14 @@ MOST_MB, MOST_SECONDS, MOST_TIMES = 1000, 60, 1.5
 
 def as_table(figures: dict[str, Any]) -> str:
     """Markdown, one row a size."""
-    lines = ["| rows in the window | check | memory | Evidently on all rows | memory |",
-             "| --- | --- | --- | --- | --- |"]  # fmt: skip
+    names = [f"{who}: {what}" for who in ("check", "Evidently on all rows")
+             for what in ("time", "of processors", "memory")]  # fmt: skip
+    lines = [f"| rows in the window | {' | '.join(names)} |", "| --- " * (1 + len(names)) + "|"]
     for size in figures["scale"]:
-        both = [f"{_time(size[name])} | {size[name]['rss_mb']:,} MB"
-                for name in ("ours", "evidently")]  # fmt: skip
+        both = [
+            f"{_time(size[name])} | {size[name]['cpu_seconds']:.0f} s | {size[name]['rss_mb']:,} MB"
+            for name in ("ours", "evidently")
+        ]
         lines.append(f"| {size['rows']:,} | {' | '.join(both)} |")
     return "\n".join(lines)
 
