@@ -7,6 +7,7 @@ rows that the answering models had not learned from; answers to known rows are s
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.bundle import Bundle
-from contracts.params import Blocks, DriftParams
+from contracts.params import RESERVED, Blocks, DriftParams
 from contracts.profiles import Bins, Profile, add, count, numeric_bins, text_bins
 from contracts.schema import EVENT_TIME, FeatureSchema
-from monitoring.drift_state import Drift, Limits, assess
+from monitoring.drift_state import LISTED, Drift, Limits, assess
+from monitoring.plain_text import plain
 from monitoring.quality import MIN_ROWS, Fault, find_faults
 from monitoring.recalibration import as_trained
 from monitoring.significance import judge
@@ -55,7 +57,19 @@ def judge_inputs(
         current = add(current, one, _answers(own, schema), _blocks(own[EVENT_TIME], unit))
     test = judge(bins, reference, current, generator, independent_rows=unit == "rows")
     limits = Limits(params.false_alarm_rate, params.false_discovery_rate, params.least_effect)
-    return assess(test, faults, limits)
+    found = assess(test, faults, limits)
+    return replace(found, reasons=(*found.reasons, *_unknown(own, schema)))
+
+
+def _unknown(rows: pd.DataFrame, schema: FeatureSchema) -> list[str]:
+    """A sentence for each column, of the first LISTED, that the model has not learned from."""
+    names = [
+        name
+        for name in map(str, rows.columns)
+        if name not in schema.names and not name.startswith(RESERVED) and rows[name].notna().any()
+    ]
+    return [f"{plain(name)}: logged, but the champion does not know it"
+            for name in names[:LISTED]]  # fmt: skip
 
 
 def _answer_bins(reference: pd.DataFrame, schema: FeatureSchema) -> Bins:

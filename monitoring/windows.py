@@ -16,6 +16,7 @@ from contracts.tables import predictions
 from monitoring.sampling import count_rows, looked_up, newest_outcome, sampled, within
 
 FIRST = datetime(1, 1, 1, tzinfo=UTC)
+_MOST_DIGITS = 300  # a float has up to 308 of them
 
 FACTS = [
     predictions.c.event_time,
@@ -103,7 +104,12 @@ def _labelled(connection: Connection, query: Select[Any]) -> list[Row[Any]]:
 
 
 def _features(rows: list[Row[Any]]) -> pd.DataFrame:
-    return pd.DataFrame([json.loads(row.features) for row in rows])
+    return pd.DataFrame([json.loads(row.features, parse_int=_whole) for row in rows])
+
+
+def _whole(digits: str) -> float:
+    """A whole number; infinite if it is larger than any float."""
+    return int(digits) if len(digits) < _MOST_DIGITS else float(digits)
 
 
 def _versions(rows: list[Row[Any]]) -> pd.DataFrame:

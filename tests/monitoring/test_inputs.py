@@ -74,10 +74,13 @@ def test_the_same_week_is_judged_alike(world: World, weeks: pd.DataFrame) -> Non
     assert judge(world, weeks) == judge(world, weeks)
 
 
-def test_a_column_that_the_model_does_not_know_is_not_looked_at(
+def test_a_column_that_the_model_does_not_know_is_told_and_not_looked_at(
     world: World, weeks: pd.DataFrame
 ) -> None:
-    assert judge(world, weeks.assign(extra="x")) == judge(world, weeks)
+    usual, found = judge(world, weeks), judge(world, weeks.assign(**{"<extra>": "x", "none": None}))
+
+    told = "‹extra›: logged, but the champion does not know it"
+    assert found == replace(usual, reasons=(*usual.reasons, told))
 
 
 @pytest.mark.parametrize("rows", [0, 1, 5], ids=str)
