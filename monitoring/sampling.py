@@ -44,12 +44,12 @@ def sampled(share: float) -> ColumnElement[bool]:
     return fine if every is None else and_(literal_column(is_sampled(every)), fine)
 
 
-def count_rows(connection: Connection, start: datetime, end: datetime) -> int:
-    """How many predictions the window holds; many (8 * ENOUGH) are counted in a sample."""
+def count_rows(connection: Connection, start: datetime, end: datetime, enough: int = ENOUGH) -> int:
+    """How many predictions the window holds; on PostgreSQL many (8 * `enough`), about."""
     number = select(func.count()).select_from(predictions).where(within(start, end))
     for every in _COARSEST if connection.dialect.name == "postgresql" else ():
         found = connection.execute(number.where(literal_column(is_sampled(every)))).scalar_one()
-        if found >= ENOUGH:
+        if found >= enough:
             return int(found * every)
     return int(connection.execute(number).scalar_one())
 
@@ -79,9 +79,11 @@ def looked_up(connection: Connection, rows: int, most: int) -> tuple[ColumnEleme
     return sampled(share), share
 
 
-def count_labelled(connection: Connection, start: datetime, end: datetime) -> tuple[int, int]:
+def count_labelled(
+    connection: Connection, start: datetime, end: datetime, lookups: int = LOOKUPS
+) -> tuple[int, int]:
     """How many predictions after `start` have an outcome, and on how many days; of many, about."""
-    chosen, share = looked_up(connection, count_rows(connection, start, end), LOOKUPS)
+    chosen, share = looked_up(connection, count_rows(connection, start, end), lookups)
     day = func.date(predictions.c.event_time)
     found = (
         select(day.label("day"), newest_outcome().label("outcome"))
