@@ -8,6 +8,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from monitoring.policy import Decision, Evidence, decide
 from monitoring.report_files import name_report, prune_reports
 from monitoring.reports import ReportError, write_report
 from monitoring.sampling import count_labelled, count_rows
-from monitoring.windows import read_rows, read_scores
+from monitoring.windows import find_start, read_rows, read_scores
 
 SEED = 1  # the same window is judged alike
 
@@ -90,13 +91,13 @@ def run_check(
         if current is None:
             raise NoChampionError
         bundle = load_bundle(bundles / current.version)
-        start = now - timedelta(days=params.window_days)
+        start = find_start(connection, now, params.window_days, params.window_rows)
         rows = count_rows(connection, start, now)
         frame = read_rows(connection, bundle.schema, start, now, params.max_rows)
         performance = _performance(connection, bundle, params, now)
         history = _history(connection, bundle, params.policy, now)
         offsets = family(connection, bundle.version)
-        estimated = look_ahead(connection, bundle, frame, params, now)
+        estimated = look_ahead(connection, bundle, frame, params, now, _days(now - start))
     settle(engine, bundles, params, now)
     check_id, name, findings, inputs = str(uuid7()), None, {}, None
     if rows >= params.policy.min_rows:
@@ -115,6 +116,10 @@ def run_check(
     _record(engine, check, evidence, bundle, start, findings)
     prune_reports(reports, params.reports, now)
     return check
+
+
+def _days(length: timedelta) -> int:
+    return max(1, ceil(length / timedelta(days=1)))
 
 
 def _performance(
@@ -190,8 +195,8 @@ def _record(
         )
 
 
-def _end(asked: str | None, now: datetime) -> datetime:
-    """When the window ends: now, or at a time of the past."""
+def find_end(asked: str | None, now: datetime) -> datetime:
+    """When the window ends: now, or at a time of the past; exits if it cannot be that."""
     if asked is None:
         return now
     try:
@@ -207,7 +212,7 @@ def _end(asked: str | None, now: datetime) -> datetime:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m monitoring.check", description=__doc__)
     parser.add_argument("--until", help="check the window that ended then: ISO 8601, UTC")
-    now = _end(parser.parse_args().until, datetime.now(UTC))
+    now = find_end(parser.parse_args().until, datetime.now(UTC))
     settings = Settings()
     sys.stdout.write("comparing windows; a report takes about ten seconds ...\n")
     sys.stdout.flush()

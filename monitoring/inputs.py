@@ -24,6 +24,7 @@ from monitoring.quality import MIN_ROWS, Fault, find_faults
 from monitoring.recalibration import as_trained
 from monitoring.significance import judge
 
+_YEAR_DAYS = 365
 _SECONDS: dict[Blocks, int] = {"days": 86_400, "hours": 3600}
 
 
@@ -44,13 +45,15 @@ def judge_inputs(
     schema = bundle.schema
     before = pd.read_parquet(io.BytesIO(bundle.files["reference.parquet"]))
     unit = params.blocks or ("rows" if schema.timestamp == EVENT_TIME else "days")
-    bins = _bins(before, schema)
+    everything, bins = before, _bins(before, schema)
+    if params.reference == "same_season":
+        before = _of_season(before, schema.timestamp, window[EVENT_TIME], params.season_days)
     reference = _profile(bins, before, _blocks(before[schema.timestamp], unit))
     current = _profile(bins, window, _blocks(window[EVENT_TIME], unit))
     faults = _faults(bins, reference, current)
     own = as_trained(window, schema, offsets or {bundle.version: schema.target.offsets})
     if bundle.answers_unseen and len(own):
-        one = _answer_bins(before, schema)
+        one = _answer_bins(everything, schema)
         bins = [*bins, one]
         blocks = _blocks(before[schema.timestamp], unit)
         reference = add(reference, one, _answers(before, schema), blocks)
@@ -70,6 +73,16 @@ def _unknown(rows: pd.DataFrame, schema: FeatureSchema) -> list[str]:
     ]
     return [f"{plain(name)}: logged, but the champion does not know it"
             for name in names[:LISTED]]  # fmt: skip
+
+
+def _of_season(before: pd.DataFrame, timestamp: str, window: pd.Series, days: int) -> pd.DataFrame:
+    """Rows within `days` of the year of the window's middle; bins stay those of all rows."""
+    if window.empty:
+        return before
+    middle = pd.DatetimeIndex(window).sort_values()[len(window) // 2]
+    away = (before[timestamp].dt.dayofyear - middle.dayofyear).abs().to_numpy()
+    near: pd.DataFrame = before[np.minimum(away, _YEAR_DAYS - away) <= days]
+    return near
 
 
 def _answer_bins(reference: pd.DataFrame, schema: FeatureSchema) -> Bins:

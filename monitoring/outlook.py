@@ -26,12 +26,18 @@ SHOWN = {"roc_auc": "ROC AUC", "loss": "loss", "brier": "Brier score"}
 
 
 def look_ahead(
-    connection: Connection, bundle: Bundle, window: pd.DataFrame, params: Monitoring, now: datetime
+    connection: Connection,
+    bundle: Bundle,
+    window: pd.DataFrame,
+    params: Monitoring,
+    now: datetime,
+    days: int | None = None,
 ) -> Estimated:
     """Estimate how good the champion's answers in the window are.
 
     Args:
-        window: of read_rows, the `window_days` before `now`.
+        window: of read_rows, before `now`.
+        days: of the window; None = `window_days`.
     """
     versions = family(connection, bundle.version)
     own = as_trained(window, bundle.schema, versions)
@@ -52,7 +58,7 @@ def look_ahead(
     return estimate(
         schema, pd.read_parquet(io.BytesIO(bundle.files[file])), live,
         own.reindex(columns=[*schema.names, *schema.answers, EVENT_TIME]), now,
-        params.window_days, params.estimate, independent_rows=rows,
+        days or params.window_days, params.estimate, independent_rows=rows,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ A window is [start, end) in event time. Large windows are sampled, see sampling.
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -24,6 +24,18 @@ FACTS = [
     predictions.c.probability,
     predictions.c.scores,
 ]
+
+
+def find_start(
+    connection: Connection, end: datetime, days: int, max_rows: int | None = None
+) -> datetime:
+    """Where the window begins that ends at `end`: days before, or at its newest `max_rows` rows."""
+    start = end - timedelta(days=days)
+    if max_rows is None:
+        return start
+    times = select(predictions.c.event_time).where(within(start, end))
+    first = times.order_by(predictions.c.event_time.desc()).offset(max_rows - 1).limit(1)
+    return connection.execute(first).scalar_one_or_none() or start
 
 
 def read_rows(

@@ -73,6 +73,7 @@ package:
 monitoring:
   schedule: "0 6 * * *"      # cron, UTC
   window_days: 7             # drift: the current window
+  window_rows: null          # of which the newest so many rows count; null = all
   performance_days: 28       # performance: how far back outcomes are judged
   max_rows: 20000            # rows per window given to the report, sampled; 5x for performance
   drift:                     # docs/monitoring-quality.md
