@@ -18,12 +18,14 @@ from benchmarks.large_table import as_table as stages_table
 from benchmarks.replay import judge
 from benchmarks.replay_page import draw, header, rows
 from benchmarks.results import RESULTS
+from benchmarks.scale.table import as_table as scale_table
 from benchmarks.serve import as_tables
 
 PICTURE = Path("docs/replay.png")
 DOCUMENTS = [Path("README.md"), Path("docs/benchmarks.md"), Path("docs/monitoring-quality.md")]
 NAMES = (
-    "bench-serve|bench-drift|bench-estimate|bench-gate|soak|replay|score|large_table|faults|fuzz"
+    "bench-serve|bench-drift|bench-estimate|bench-gate|bench-scale|soak|replay|score|large_table|"
+    "faults|fuzz"
 )
 BLOCK = re.compile(rf"(<!-- ({NAMES}) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -60,6 +62,7 @@ def fill(text: str) -> str:
         "bench-drift": drift_tables,
         "bench-estimate": estimate_tables.as_tables,
         "bench-gate": gate_tables,
+        "bench-scale": scale_table,
         "soak": soak.as_text,
         "replay": replay_table,
         "score": score_table,

@@ -19,8 +19,11 @@ class PostgresqlMissingError(RuntimeError):
 
 
 @contextmanager
-def temporary_postgresql() -> Iterator[str]:
+def temporary_postgresql(extra: str = "") -> Iterator[str]:
     """The SQLAlchemy URL of a fresh, empty database, while its server runs.
+
+    Args:
+        extra: options of the server, like "-c fsync=off".
 
     Not in pytest's temporary directory, which only its own user may enter: PostgreSQL refuses to
     run as root.
@@ -30,17 +33,17 @@ def temporary_postgresql() -> Iterator[str]:
     """
     tools = _find_tools()
     with tempfile.TemporaryDirectory(prefix="perennial-postgresql-") as name:
-        yield from _serve(tools, Path(name))
+        yield from _serve(tools, Path(name), extra)
 
 
-def _serve(tools: Path, directory: Path) -> Iterator[str]:
+def _serve(tools: Path, directory: Path, extra: str) -> Iterator[str]:
     # Where root's PATH lacks the administrator's folders.
     as_user = ["/usr/sbin/runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     if as_user:
         shutil.chown(directory, "postgres")
     port, data = free_port(), directory / "data"
     control = [*as_user, str(tools / "pg_ctl"), "-D", str(data), "-w"]
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {directory}"
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {directory} {extra}"
     initialise = [str(tools / "initdb"), "-A", "trust", "-U", "perennial", "-D", str(data)]
     subprocess.run([*as_user, *initialise], check=True, capture_output=True)
     log = str(directory / "log")

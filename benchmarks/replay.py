@@ -34,7 +34,7 @@ from contracts.registry import champion
 from contracts.settings import Settings
 from contracts.tables import retrains
 from deploy.local import fresh_key, is_ready, publish, running, train, wait_until_ready
-from monitoring.windows import count_rows
+from monitoring.sampling import count_rows
 from pipeline import flights as source
 
 OWN = Path("var/replay")

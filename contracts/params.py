@@ -199,12 +199,16 @@ class DriftParams(Section):
     """What a check of the inputs promises, and which rows depend on each other.
 
     `blocks`: None = rows without a timestamp are independent, others depend on their day.
+    `reference`: the rows that training has seen, or those of them from the window's season: at most
+    `season_days` of the year before or after its middle.
     """
 
     false_alarm_rate: Annotated[float, Field(gt=0, lt=1)] = 0.01
     false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
     least_effect: Share = 0.02
     blocks: Blocks | None = None
+    reference: Literal["training", "same_season"] = "training"
+    season_days: Annotated[int, Field(ge=1, le=182)] = 45
 
 
 class EstimateParams(Section):
@@ -319,8 +323,14 @@ class Retention(Section):
 
 
 class Monitoring(Section):
+    """What checks look at, and what they may ask for.
+
+    `window_rows`: a window holds at most so many rows, the newest of `window_days`; None = all.
+    """
+
     schedule: str
     window_days: PositiveInt
+    window_rows: PositiveInt | None = None
     performance_days: PositiveInt
     max_rows: PositiveInt
     drift: DriftParams = DriftParams()
@@ -382,6 +392,8 @@ class Params(Section):
             raise ValueError(f"target, timestamp and id cannot be features: {sorted(answers)}")
         if self.data.entity is not None and self.data.entity not in self.features:
             raise ValueError(f"data.entity: {self.data.entity!r} is no feature, so no row holds it")
+        if self.monitoring.drift.reference == "same_season" and self.data.timestamp is None:
+            raise ValueError("monitoring.drift.reference: same_season needs data.timestamp")
         ours = [name for name in self.features if name.startswith(RESERVED)]
         if ours:
             raise ValueError(f"names that begin with {RESERVED!r} are kept for the product: {ours}")

@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -55,6 +56,18 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+# The random end of an id, and what is below it: every 8th row, every 64th and so on. On PostgreSQL
+# an index holds the event times of each such sample, so that a window of any size is sampled in a
+# short range of one of them; on SQLite they would slow down every answer (docs/adr/0031).
+SAMPLE_KEY = "substr(prediction_id, 29)"
+SAMPLES = {8: "2", 64: "04", 512: "008", 4096: "001"}
+
+
+def is_sampled(every: int) -> str:
+    """SQL: whether a prediction is in the sample of every 8th row, or of another of SAMPLES."""
+    return f"{SAMPLE_KEY} < '{SAMPLES[every]}'"
+
+
 # One row per answered row; written only by service/ledger/ledger.py, before the answer leaves.
 predictions = Table(
     "predictions",
@@ -69,6 +82,14 @@ predictions = Table(
     # JSON list: the probability of each of many classes, or a regression's interval
     Column("scores", Text),
     Index("ix_predictions_event_time", "event_time"),
+    *(
+        Index(
+            f"ix_predictions_sample_{every}",
+            "event_time",
+            postgresql_where=text(is_sampled(every)),
+        ).ddl_if(dialect="postgresql")
+        for every in SAMPLES
+    ),
 )
 
 # Append-only; of several rows for one prediction the last outcome_id wins.

@@ -1,6 +1,6 @@
 """One check: read the window, write the report, measure performance, ask the policy, record it.
 
-`python -m monitoring.check` runs one now.
+`python -m monitoring.check` runs one now; with `--until` one of the past, from what is known today.
 """
 
 import argparse
@@ -8,11 +8,12 @@ import json
 import sys
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 from uuid_utils import uuid7
 
 from contracts.bundle import Bundle, BundleError, load_bundle
@@ -22,7 +23,7 @@ from contracts.params import Monitoring, ParamsError, Policy, load_params
 from contracts.registry import champion, family
 from contracts.schema import VERSION
 from contracts.settings import Settings
-from contracts.tables import checks, outcomes, predictions
+from contracts.tables import checks
 from monitoring.drift_state import Drift
 from monitoring.estimate import Estimated
 from monitoring.history import checks_stood, read_history
@@ -32,8 +33,9 @@ from monitoring.performance import Performance, measure
 from monitoring.policy import Decision, Evidence, decide
 from monitoring.report_files import name_report, prune_reports
 from monitoring.reports import ReportError, write_report
+from monitoring.sampling import count_labelled, count_rows
 from monitoring.triggers import decline
-from monitoring.windows import count_rows, read_rows, read_scores
+from monitoring.windows import find_start, read_rows, read_scores
 
 SEED = 1  # the same window is judged alike
 
@@ -98,13 +100,13 @@ def run_check(
         if current is None:
             raise NoChampionError
         bundle = load_bundle(bundles / current.version)
-        start = now - timedelta(days=params.window_days)
+        start = find_start(connection, now, params.window_days, params.window_rows)
         rows = count_rows(connection, start, now)
         frame = read_rows(connection, bundle.schema, start, now, params.max_rows)
         performance = _performance(connection, bundle, params, now)
         history = _history(connection, bundle, params.policy, now)
         offsets = family(connection, bundle.version)
-        estimated = look_ahead(connection, bundle, frame, params, now)
+        estimated = look_ahead(connection, bundle, frame, params, now, _days(now - start))
     settle(engine, bundles, params, now)
     check_id, name, findings, inputs = str(uuid7()), None, {}, None
     if rows >= params.policy.min_rows:
@@ -125,11 +127,15 @@ def run_check(
     return check
 
 
+def _days(length: timedelta) -> int:
+    return max(1, ceil(length / timedelta(days=1)))
+
+
 def _performance(
     connection: Connection, bundle: Bundle, params: Monitoring, now: datetime
 ) -> Performance:
     start = now - timedelta(days=params.performance_days)
-    limit = 10 * params.max_rows
+    limit = 5 * params.max_rows
     versions = list(family(connection, bundle.version))
     scores = read_scores(connection, bundle.schema, start, now, versions, limit)
     return measure(scores, bundle.schema, bundle.metrics.get("mae"))
@@ -139,16 +145,8 @@ def _history(
     connection: Connection, bundle: Bundle, policy: Policy, now: datetime
 ) -> dict[str, Any]:
     learned_until = datetime.fromisoformat(bundle.manifest["trained_until"])
-    times = predictions.c.event_time
-    labelled = (
-        select(
-            func.count(outcomes.c.prediction_id.distinct()), func.count(func.date(times).distinct())
-        )
-        .join(predictions, predictions.c.prediction_id == outcomes.c.prediction_id)
-        .where(times > learned_until, times < now)
-    )
     earlier = read_history(connection, now)
-    number, days = connection.execute(labelled).one()
+    number, days = count_labelled(connection, learned_until, now)
     return {
         "outcomes": number,
         "outcome_days": days,
@@ -206,8 +204,24 @@ def _record(
         )
 
 
+def find_end(asked: str | None, now: datetime) -> datetime:
+    """When the window ends: now, or at a time of the past; exits if it cannot be that."""
+    if asked is None:
+        return now
+    try:
+        end = datetime.fromisoformat(asked)
+    except ValueError:
+        sys.exit(f"--until {asked}: not a time like 2026-03-01 or 2026-03-01T12:00")
+    end = end.replace(tzinfo=UTC) if end.tzinfo is None else end
+    if end > now:
+        sys.exit(f"--until {asked}: it lies ahead")
+    return end
+
+
 def main() -> None:
-    argparse.ArgumentParser(prog="python -m monitoring.check", description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(prog="python -m monitoring.check", description=__doc__)
+    parser.add_argument("--until", help="check the window that ended then: ISO 8601, UTC")
+    now = find_end(parser.parse_args().until, datetime.now(UTC))
     settings = Settings()
     sys.stdout.write("comparing windows; a report takes about ten seconds ...\n")
     sys.stdout.flush()
@@ -216,7 +230,6 @@ def main() -> None:
         require_current(engine)
         params = load_params(settings.params_file).monitoring
         places = (settings.bundles_dir, settings.reports_dir)
-        now = datetime.now(UTC)
         check = run_check(engine, *places, params, now)
         decline(engine, check, now, by_hand=True)
     except REFUSALS as error:

@@ -7,6 +7,7 @@ rows that the answering models had not learned from; answers to known rows are s
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.bundle import Bundle
-from contracts.params import Blocks, DriftParams
+from contracts.params import RESERVED, Blocks, DriftParams
 from contracts.profiles import Bins, Profile, add, count, numeric_bins, text_bins
 from contracts.schema import EVENT_TIME, FeatureSchema
-from monitoring.drift_state import Drift, Limits, assess
+from monitoring.drift_state import LISTED, Drift, Limits, assess
+from monitoring.plain_text import plain
 from monitoring.quality import MIN_ROWS, Fault, find_faults
 from monitoring.recalibration import as_trained
 from monitoring.significance import DAYS_ALIKE, judge
 
+_YEAR_DAYS = 365
 _SECONDS: dict[Blocks, int] = {"days": 86_400, "hours": 3600}
 _ALIKE: dict[Blocks, int] = {"days": DAYS_ALIKE, "hours": 18, "rows": 1}
 
@@ -43,13 +46,15 @@ def judge_inputs(
     schema = bundle.schema
     before = pd.read_parquet(io.BytesIO(bundle.files["reference.parquet"]))
     unit = params.blocks or ("rows" if schema.timestamp == EVENT_TIME else "days")
-    bins = _bins(before, schema)
+    everything, bins = before, _bins(before, schema)
+    if params.reference == "same_season":
+        before = _of_season(before, schema.timestamp, window[EVENT_TIME], params.season_days)
     reference = _profile(bins, before, _blocks(before[schema.timestamp], unit))
     current = _profile(bins, window, _blocks(window[EVENT_TIME], unit))
     faults = _faults(bins, reference, current)
     own = as_trained(window, schema, offsets or {bundle.version: schema.target.offsets})
     if bundle.answers_unseen and len(own):
-        one = _answer_bins(before, schema)
+        one = _answer_bins(everything, schema)
         bins = [*bins, one]
         blocks = _blocks(before[schema.timestamp], unit)
         reference = add(reference, one, _answers(before, schema), blocks)
@@ -57,7 +62,29 @@ def judge_inputs(
     test = judge(bins, reference, current, generator,
                  independent_rows=unit == "rows", most_run=_ALIKE[unit])  # fmt: skip
     limits = Limits(params.false_alarm_rate, params.false_discovery_rate, params.least_effect)
-    return assess(test, faults, limits)
+    found = assess(test, faults, limits)
+    return replace(found, reasons=(*found.reasons, *_unknown(own, schema)))
+
+
+def _unknown(rows: pd.DataFrame, schema: FeatureSchema) -> list[str]:
+    """A sentence for each column, of the first LISTED, that the model has not learned from."""
+    names = [
+        name
+        for name in map(str, rows.columns)
+        if name not in schema.names and not name.startswith(RESERVED) and rows[name].notna().any()
+    ]
+    return [f"{plain(name)}: logged, but the champion does not know it"
+            for name in names[:LISTED]]  # fmt: skip
+
+
+def _of_season(before: pd.DataFrame, timestamp: str, window: pd.Series, days: int) -> pd.DataFrame:
+    """Rows within `days` of the year of the window's middle; bins stay those of all rows."""
+    if window.empty:
+        return before
+    middle = pd.DatetimeIndex(window).sort_values()[len(window) // 2]
+    away = (before[timestamp].dt.dayofyear - middle.dayofyear).abs().to_numpy()
+    near: pd.DataFrame = before[np.minimum(away, _YEAR_DAYS - away) <= days]
+    return near
 
 
 def _answer_bins(reference: pd.DataFrame, schema: FeatureSchema) -> Bins:

@@ -27,12 +27,18 @@ SHOWN = {"roc_auc": "ROC AUC", "loss": "loss", "brier": "Brier score"}
 
 
 def look_ahead(
-    connection: Connection, bundle: Bundle, window: pd.DataFrame, params: Monitoring, now: datetime
+    connection: Connection,
+    bundle: Bundle,
+    window: pd.DataFrame,
+    params: Monitoring,
+    now: datetime,
+    days: int | None = None,
 ) -> Estimated:
     """Estimate how good the champion's answers in the window are.
 
     Args:
-        window: of read_rows, the `window_days` before `now`.
+        window: of read_rows, before `now`.
+        days: of the window; None = `window_days`.
     """
     versions = family(connection, bundle.version)
     own = as_trained(window, bundle.schema, versions)
@@ -53,7 +59,7 @@ def look_ahead(
     return estimate(
         schema, pd.read_parquet(io.BytesIO(bundle.files[file])), live,
         own.reindex(columns=[*schema.names, *schema.answers, EVENT_TIME]), now,
-        params.window_days, params.estimate, independent_rows=rows,
+        days or params.window_days, params.estimate, independent_rows=rows,
     )  # fmt: skip
 
 
@@ -111,7 +117,7 @@ def _realised(
 ) -> dict[str, Any] | None:
     versions = list(family(connection, check.model_version))
     window = (check.window_from, check.window_to, versions)
-    scores = read_scores(connection, schema, *window, 10 * max_rows)
+    scores = read_scores(connection, schema, *window, 5 * max_rows)
     if len(scores) < MIN_ROWS:
         return None
     task, answers = schema.target.task, scores[schema.answers].to_numpy(float)

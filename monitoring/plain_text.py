@@ -11,7 +11,7 @@ from itertools import accumulate
 
 import pandas as pd
 
-from contracts.schema import FeatureSchema
+from contracts.schema import MAGNITUDE_LIMIT, FeatureSchema
 
 LENGTH = 40  # of a shown name or value, in characters
 MOST_VALUES = 20  # of one column; the rest is shown as one
@@ -61,13 +61,17 @@ def plain_values(columns: list[pd.Series]) -> list[pd.Series]:
 
 
 def type_column(values: pd.Series, name: str, schema: FeatureSchema) -> pd.Series:
-    """Numbers as floats, what is no number being missing; texts as str that any file can hold.
+    """Numbers as floats, texts as str that any file can hold.
+
+    What is no number is missing, and so is one beyond MAGNITUDE_LIMIT: no picture has a place for
+    it, and faults of the data name it.
 
     A window may have been answered under another schema, in which the name meant something else.
     """
     if name in schema.categorical:
         return values.map(_storable, na_action="ignore").astype(object)
-    return pd.to_numeric(values, errors="coerce").astype(float)
+    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    return numbers.mask(numbers.abs() > MAGNITUDE_LIMIT)
 
 
 def _storable(value: object) -> str:

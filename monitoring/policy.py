@@ -114,7 +114,7 @@ def _inputs(evidence: Evidence, policy: Policy) -> str:
             f"policy.min_rows asks for {policy.min_rows}"
         )
     if inputs.state == "ok":
-        return "no drift"
+        return "; ".join(("no drift", *inputs.reasons[1:]))
     return f"{inputs.state}: {'; '.join(inputs.reasons)}"
 
 

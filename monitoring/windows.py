@@ -1,22 +1,22 @@
 """Reads windows of predictions, with or without their outcomes, as frames.
 
-A window is [start, end) in event time. Large windows are sampled by the random tail of the
-prediction id: the same rows every time, without sorting the table.
+A window is [start, end) in event time. Large windows are sampled, see sampling.py.
 """
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, select, true
 
 from contracts.schema import EVENT_TIME, OUTCOME, VERSION, FeatureSchema
-from contracts.tables import outcomes, predictions
+from contracts.tables import predictions
+from monitoring.sampling import count_rows, looked_up, newest_outcome, sampled, within
 
-_TAIL_DIGITS = 4
-_TAILS = 16**_TAIL_DIGITS
+FIRST = datetime(1, 1, 1, tzinfo=UTC)
+_MOST_DIGITS = 300  # a float has up to 308 of them
 
 FACTS = [
     predictions.c.event_time,
@@ -26,10 +26,16 @@ FACTS = [
 ]
 
 
-def count_rows(connection: Connection, start: datetime, end: datetime) -> int:
-    """How many predictions the window holds."""
-    query = select(func.count()).where(_within(start, end)).select_from(predictions)
-    return connection.execute(query).scalar_one()
+def find_start(
+    connection: Connection, end: datetime, days: int, max_rows: int | None = None
+) -> datetime:
+    """Where the window begins that ends at `end`: days before, or at its newest `max_rows` rows."""
+    start = end - timedelta(days=days)
+    if max_rows is None:
+        return start
+    times = select(predictions.c.event_time).where(within(start, end))
+    first = times.order_by(predictions.c.event_time.desc()).offset(max_rows - 1).limit(1)
+    return connection.execute(first).scalar_one_or_none() or start
 
 
 def read_rows(
@@ -38,7 +44,7 @@ def read_rows(
     """At most about `max_rows` predictions: features, EVENT_TIME, VERSION, schema.answers."""
     share = max_rows / max(count_rows(connection, start, end), 1)
     columns = (*FACTS, predictions.c.features, predictions.c.model_version)
-    query = select(*columns).where(_within(start, end), _sampled(share))
+    query = select(*columns).where(within(start, end), sampled(share))
     rows: list[Row[Any]] = list(connection.execute(query))
     return pd.concat([_features(rows), _versions(rows), _facts(rows, schema)], axis=1)
 
@@ -57,22 +63,19 @@ def read_scores(
 
     Features are read only if they are asked for, so that months are cheap.
 
+    Args:
+        max_rows: about so many are looked at; all that have an outcome, if these are fewer.
+
     Returns:
         EVENT_TIME, VERSION, schema.answers, OUTCOME.
     """
-    newest = _newest_outcome()
+    chosen, _ = looked_up(connection, count_rows(connection, start, end), max_rows)
     asked = [*FACTS, predictions.c.model_version]
     asked += [predictions.c.features] if with_features else []
-    query = (
-        select(*asked, outcomes.c.outcome)
-        .join(newest, newest.c.prediction_id == predictions.c.prediction_id)
-        .join(outcomes, outcomes.c.outcome_id == newest.c.outcome_id)
-        .where(_within(start, end), predictions.c.model_version.in_(versions))
+    query = select(*asked, newest_outcome().label("outcome")).where(
+        within(start, end), chosen, predictions.c.model_version.in_(versions)
     )
-    number = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
-    rows: list[Row[Any]] = list(
-        connection.execute(query.where(_sampled(max_rows / max(number, 1))))
-    )
+    rows = _labelled(connection, query)
     features = [_features(rows)] if with_features else []
     return pd.concat([*features, _versions(rows), _facts(rows, schema), _outcomes(rows)], axis=1)
 
@@ -87,50 +90,38 @@ def read_labelled(
 
     Args:
         start: none before it; None = from the first one.
-        max_rows: about so many at most; None = all.
+        max_rows: as read_scores; None = all.
 
     Returns:
         EVENT_TIME, OUTCOME (the latest correction) and the features, ordered by event time
         and id, so that the same rows always give the same frame.
     """
-    newest = _newest_outcome()
+    window = within(start or FIRST, until)
+    chosen: ColumnElement[bool] = true()
+    if max_rows is not None:
+        number = count_rows(connection, start or FIRST, until)
+        chosen, _ = looked_up(connection, number, max_rows)
     query = (
-        select(predictions.c.event_time, predictions.c.features, outcomes.c.outcome)
-        .join(newest, newest.c.prediction_id == predictions.c.prediction_id)
-        .join(outcomes, outcomes.c.outcome_id == newest.c.outcome_id)
-        .where(predictions.c.event_time < until)
+        select(predictions.c.event_time, predictions.c.features, newest_outcome().label("outcome"))
+        .where(window, chosen)
         .order_by(predictions.c.event_time, predictions.c.prediction_id)
     )
-    if start is not None:
-        query = query.where(predictions.c.event_time >= start)
-    if max_rows is not None:
-        counted = select(func.count()).select_from(query.order_by(None).subquery())
-        number = connection.execute(counted).scalar_one()
-        query = query.where(_sampled(max_rows / max(number, 1)))
-    rows: list[Row[Any]] = list(connection.execute(query))
+    rows = _labelled(connection, query)
     return pd.concat([_features(rows), _times(rows), _outcomes(rows)], axis=1)
 
 
-def _within(start: datetime, end: datetime) -> ColumnElement[bool]:
-    return and_(predictions.c.event_time >= start, predictions.c.event_time < end)
-
-
-def _sampled(share: float) -> ColumnElement[bool]:
-    """True for about `share` of the rows; version 7 UUIDs end in random digits."""
-    tail = func.substr(predictions.c.prediction_id, 37 - _TAIL_DIGITS)
-    return tail < (f"{int(share * _TAILS):0{_TAIL_DIGITS}x}" if share < 1 else "g")
-
-
-def _newest_outcome() -> Any:
-    return (
-        select(outcomes.c.prediction_id, func.max(outcomes.c.outcome_id).label("outcome_id"))
-        .group_by(outcomes.c.prediction_id)
-        .subquery()
-    )
+def _labelled(connection: Connection, query: Select[Any]) -> list[Row[Any]]:
+    """The query's rows that have an `outcome`."""
+    return [row for row in connection.execute(query) if row.outcome is not None]
 
 
 def _features(rows: list[Row[Any]]) -> pd.DataFrame:
-    return pd.DataFrame([json.loads(row.features) for row in rows])
+    return pd.DataFrame([json.loads(row.features, parse_int=_whole) for row in rows])
+
+
+def _whole(digits: str) -> float:
+    """A whole number; infinite if it is larger than any float."""
+    return int(digits) if len(digits) < _MOST_DIGITS else float(digits)
 
 
 def _versions(rows: list[Row[Any]]) -> pd.DataFrame:

@@ -73,8 +73,9 @@ package:
 monitoring:
   schedule: "0 6 * * *"      # cron, UTC
   window_days: 7             # drift: the current window
+  window_rows: null          # of which the newest so many rows count; null = all
   performance_days: 28       # performance: how far back outcomes are judged
-  max_rows: 20000            # rows per window given to the report, sampled; 10x for performance
+  max_rows: 20000            # rows per window given to the report, sampled; 5x for performance
   drift:                     # docs/monitoring-quality.md
     false_alarm_rate: 0.01   # share of windows without a change that are not `ok`
     false_discovery_rate: 0.05  # share of columns that are named for nothing

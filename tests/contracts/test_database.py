@@ -40,8 +40,12 @@ def postgresql() -> Iterator[str]:
 
 
 def _differences(engine: Engine) -> list[object]:
+    def belongs(_object: object, name: str | None, *_: object) -> bool:
+        return engine.dialect.name == "postgresql" or "_sample_" not in (name or "")
+
     with engine.connect() as connection:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+        context = MigrationContext.configure(connection, opts={"include_object": belongs})
+        return list(compare_metadata(context, metadata))
 
 
 def test_migrations_make_the_tables_of_the_code(fresh: Engine) -> None:

@@ -36,6 +36,15 @@ def test_shipped_params_are_valid() -> None:
         ({"train__sede": 1}, "train.sede: Extra inputs are not permitted"),
         ({"evaluate__holdout_days": 0}, "evaluate.holdout_days"),
         ({"data__until": "soon"}, "data.until"),
+        ({"monitoring__window_rows": 0}, "monitoring.window_rows"),
+        (
+            {
+                "monitoring__drift__reference": "same_season",
+                "data__timestamp": None,
+                "data__split": "shuffled",
+            },
+            "same_season needs data.timestamp",
+        ),
         ({"features__temp": {"kind": "picture"}}, "features.temp.kind"),
         ({"features__late": {"kind": "integer"}}, "cannot be features: .'late'."),
         ({"train__search__prefer": "oracle"}, "search.prefer is none of"),

@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from contracts.migrate import migrate
 from contracts.params import Monitoring, Params
 from contracts.schema import FeatureSchema
 from contracts.tables import checks, retrains
-from monitoring.check import Check, NoChampionError, run_check
+from monitoring.check import Check, NoChampionError, find_end, run_check
 from tests.monitoring.conftest import FEBRUARY, World
 
 pytestmark = pytest.mark.filterwarnings("ignore:::evidently", "ignore:::plotly", "ignore:::scipy")
@@ -89,6 +89,35 @@ def test_worse_performance_asks_for_a_retrain(
 
     assert check.decision.action == "retrain"
     assert "above expectation" in check.decision.reason
+
+
+@pytest.mark.parametrize(
+    ("asked", "end"),
+    [
+        (None, WEEK),
+        ("2013-02-04", FEBRUARY + timedelta(days=3)),
+        ("2013-02-04T06:00+01:00", FEBRUARY + timedelta(days=3, hours=5)),
+    ],
+    ids=["now", "a day", "a time of another zone"],
+)
+def test_a_check_ends_where_it_is_asked_to(asked: str | None, end: datetime) -> None:
+    assert find_end(asked, WEEK) == end
+
+
+@pytest.mark.parametrize(("asked", "why"), [("monday", "not a time"), ("2013-02-09", "lies ahead")])
+def test_a_check_cannot_end_anywhere(asked: str, why: str) -> None:
+    with pytest.raises(SystemExit, match=why):
+        find_end(asked, WEEK)
+
+
+def test_a_window_of_so_many_rows_is_checked(
+    world: World, february: pd.DataFrame, monitoring: Monitoring
+) -> None:
+    world.answer(february)
+    check = _check(world, monitoring.model_copy(update={"window_rows": 200}))
+
+    assert 200 <= check.evidence.rows < 220
+    assert f"not enough data: {check.evidence.rows} predictions" in check.decision.reason
 
 
 def test_without_champion_the_remedy_is_named(tmp_path: Path, monitoring: Monitoring) -> None:

@@ -23,6 +23,10 @@ def judge(world: World, flights: pd.DataFrame, params: DriftParams = PARAMS) -> 
     return judge_inputs(world.bundle, window, params, np.random.default_rng(0))
 
 
+def replace_params(**changes: object) -> DriftParams:
+    return PARAMS.model_copy(update=changes)
+
+
 def answered(world: World, flights: pd.DataFrame) -> pd.DataFrame:
     """The same with the champion's answers."""
     names = world.bundle.schema.answers
@@ -74,10 +78,13 @@ def test_the_same_week_is_judged_alike(world: World, weeks: pd.DataFrame) -> Non
     assert judge(world, weeks) == judge(world, weeks)
 
 
-def test_a_column_that_the_model_does_not_know_is_not_looked_at(
+def test_a_column_that_the_model_does_not_know_is_told_and_not_looked_at(
     world: World, weeks: pd.DataFrame
 ) -> None:
-    assert judge(world, weeks.assign(extra="x")) == judge(world, weeks)
+    usual, found = judge(world, weeks), judge(world, weeks.assign(**{"<extra>": "x", "none": None}))
+
+    told = "‹extra›: logged, but the champion does not know it"
+    assert found == replace(usual, reasons=(*usual.reasons, told))
 
 
 @pytest.mark.parametrize("rows", [0, 1, 5], ids=str)
@@ -97,6 +104,19 @@ def test_a_single_day_without_faults_is_not_enough_data(world: World, weeks: pd.
 )
 def test_the_type_of_a_column_changes_nothing(world: World, weeks: pd.DataFrame, kind: str) -> None:
     assert judge(world, weeks.astype({"sched_dep": kind})) == judge(world, weeks)
+
+
+def test_only_the_windows_season_is_compared_if_that_is_asked_for(
+    world: World, weeks: pd.DataFrame
+) -> None:
+    near, all_year = (replace_params(reference="same_season", season_days=d) for d in (6, 182))
+    summer = weeks.assign(event_time=weeks.event_time + timedelta(days=180))
+
+    assert judge(world, weeks, all_year) == judge(world, weeks)
+    assert judge(world, weeks, near).compared != judge(world, weeks).compared
+    assert judge(world, summer, near).state == "not enough data"
+    new_year = weeks.assign(event_time=weeks.event_time - timedelta(days=40))
+    assert judge(world, new_year, near).compared  # December is next to January
 
 
 def test_rows_without_a_time_are_dealt_one_by_one(world: World, january: pd.DataFrame) -> None:

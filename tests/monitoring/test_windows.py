@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from contracts.schema import EVENT_TIME, OUTCOME
+from monitoring.sampling import count_rows
 from monitoring.snapshot import NoOutcomesError, write_snapshot
-from monitoring.windows import count_rows, read_labelled, read_rows, read_scores
+from monitoring.windows import find_start, read_labelled, read_rows, read_scores
 from tests.monitoring.conftest import FEBRUARY, World
 
 END = FEBRUARY + timedelta(days=28)
@@ -21,6 +22,22 @@ def test_window_is_half_open(world: World, february: pd.DataFrame) -> None:
 
     assert parts[0] == (february.event_time < middle).sum()
     assert sum(parts) == len(february)
+
+
+def test_a_window_of_so_many_rows_begins_at_the_first_of_them(
+    world: World, february: pd.DataFrame
+) -> None:
+    world.answer(february)
+    with world.engine.connect() as connection:
+        by_time = find_start(connection, END, 7)
+        by_rows = find_start(connection, END, 28, 500)
+        too_few = find_start(connection, END, 28, 10**6)
+        rows = count_rows(connection, by_rows, END)
+
+    assert by_time == END - timedelta(days=7)
+    assert too_few == FEBRUARY
+    assert by_rows == february.event_time.iloc[-500]
+    assert 500 <= rows < 520  # flights of the same minute belong together
 
 
 def test_rows_come_back_as_they_were_asked(world: World, february: pd.DataFrame) -> None:
