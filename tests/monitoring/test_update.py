@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from sqlalchemy import Row, insert, select
 
 from contracts.audit import record
@@ -22,7 +24,8 @@ from contracts.schema import FeatureSchema
 from contracts.settings import Settings
 from contracts.subject import Subject
 from contracts.tables import checks, retrains
-from monitoring import decisions
+from monitoring import decisions, jobs
+from monitoring.alerts import Alerts
 from monitoring.attempts import LEASE, RefusedError, begin
 from monitoring.erasure import BEGAN, wanted_retrain
 from monitoring.governor import Trigger
@@ -204,6 +207,22 @@ def test_a_project_that_is_broken_fails_with_its_reason(
     assert outcome.state == "failed"
     assert "git clone" in outcome.reason
     assert (_decision(online).action, _decision(online).answer) == ("update", "yes")
+
+
+@pytest.mark.parametrize("scheduled", [True, False])
+def test_the_scheduler_asks_only_where_params_say_so(
+    world: World, tmp_path: Path, scheduled: bool
+) -> None:
+    shipped = yaml.safe_load(Path("params.yaml").read_text())
+    shipped["monitoring"] |= {"update": {}} if scheduled else {}
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(shipped))
+    settings = _settings(world, tmp_path).model_copy(update={"params_file": file})
+    jobs.update(world.engine, settings, Event(), Alerts([]))
+
+    with world.engine.connect() as connection:
+        asked = [(row.trigger, row.answer) for row in decisions.newest(connection, 5)]
+    assert asked == ([("update", "no")] if scheduled else [])
 
 
 def test_what_could_never_pass_is_refused_by_params(params: Params) -> None:
