@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from contracts.params import Gate, load_params
-from monitoring.gate import Verdict, judge
+from monitoring.gate import MOST_SURPRISE, Verdict, judge
 
 TRUTH = 0.3
 
@@ -129,6 +129,23 @@ def test_segment_does_not_refuse_where_it_should_not(
 
     assert verdict.promote
     assert verdict.hurt == ()
+
+
+def test_random_labels_surprise_a_champion_on_all_days_and_right_ones_do_not(gate: Gate) -> None:
+    times, _ = _case(days=28)
+    rng = np.random.default_rng(2)
+    chances = rng.uniform(0.02, 0.98, len(times))
+    target = (rng.random(len(times)) < chances).astype(np.int64)
+    flipped = np.where(rng.random(len(times)) < 0.2, 1 - target, target)
+    right, wrong = (
+        _judge(times, labels, chances, np.full(2800, TRUTH), gate).surprise
+        for labels in (target, flipped)
+    )
+
+    assert right is not None
+    assert abs(right) < 3
+    assert wrong is not None
+    assert wrong > MOST_SURPRISE
 
 
 def test_segments_of_equal_models_seldom_refuse(gate: Gate) -> None:

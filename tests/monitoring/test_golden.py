@@ -1,5 +1,6 @@
 """A challenger that does worse on golden rows, or brings others, is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,18 @@ def test_what_may_be_lost_has_a_margin(costs: list[float], passed: bool) -> None
 
     assert found.passed == passed
     assert found.cost == pytest.approx(np.mean(costs))
+
+
+def test_gain_on_outcomes_that_surprise_on_all_days_alike_must_be_shown_in_full() -> None:
+    """Labels that are wrong at random do so; a real change differs from day to day."""
+    golden = GoldenVerdict(True, "", champion_loss=0.5, cost=-0.005)  # 1 % is gained there
+    verdict = _on_outcomes(0.03)
+
+    promoted = [
+        unless_golden_refuses(replace(verdict, surprise=t), golden, ASKED).promote
+        for t in (None, 3.8, 7.4)
+    ]
+    assert promoted == [True, True, False]
 
 
 def test_answers_that_are_no_numbers_are_refused() -> None:
