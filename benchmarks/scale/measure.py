@@ -49,7 +49,7 @@ def measure(
              "cpu_seconds": round(_processor_seconds() - before, 1),
              "rss_mb": round(peak[0])}  # fmt: skip
     if over:
-        return {**found, "failed": f"stopped after {limit_seconds:.0f} s"}
+        return {**found, "failed": "it was stopped"}
     if process.returncode:
         return {**found, "failed": _last_line(log) or f"status {process.returncode}"}
     return found
