@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats run test test-slow check format replay bench-serve bench-drift bench-estimate soak fuzz report-safety bench-score bench-large faults lock clean
+.PHONY: help setup setup-formats run test test-slow check format replay bench-serve bench-drift bench-estimate bench-harm soak fuzz report-safety bench-score bench-large faults lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,10 @@ bench-drift: setup ## false alarms and power of the drift check, beside Evidentl
 bench-estimate: setup ## estimated against realised performance, by week and month
 	$(BIN)/dvc repro --quiet package
 	$(BIN)/python -m benchmarks.estimate
+
+bench-harm: setup ## what a check calls harmful, before and after outcomes, beside Evidently
+	$(BIN)/dvc repro --quiet package
+	$(BIN)/python -m benchmarks.harm $(if $(DRAWS),--draws $(DRAWS))
 
 soak: setup ## memory and errors of the service in half an hour of load; MINUTES=5 for less
 	$(BIN)/python -m benchmarks.soak $(if $(MINUTES),--minutes $(MINUTES))

@@ -42,9 +42,9 @@ def judge_inputs(
     schema = bundle.schema
     before = pd.read_parquet(io.BytesIO(bundle.files["reference.parquet"]))
     unit = params.blocks or ("rows" if schema.timestamp == EVENT_TIME else "days")
-    bins = _bins(before, schema)
-    reference = _profile(bins, before, _blocks(before[schema.timestamp], unit))
-    current = _profile(bins, window, _blocks(window[EVENT_TIME], unit))
+    bins = feature_bins(before, schema)
+    reference = profile(bins, before, _blocks(before[schema.timestamp], unit))
+    current = profile(bins, window, _blocks(window[EVENT_TIME], unit))
     faults = _faults(bins, reference, current)
     own = as_trained(window, schema, offsets or {bundle.version: schema.target.offsets})
     if bundle.answers_unseen and len(own):
@@ -88,7 +88,7 @@ def _faults(bins: list[Bins], reference: Profile, current: Profile) -> list[Faul
     return list(first.values())
 
 
-def _bins(reference: pd.DataFrame, schema: FeatureSchema) -> list[Bins]:
+def feature_bins(reference: pd.DataFrame, schema: FeatureSchema) -> list[Bins]:
     """Of every feature that does not move on by nature, as moments do."""
     return [
         text_bins(f.name, reference[f.name])
@@ -99,7 +99,8 @@ def _bins(reference: pd.DataFrame, schema: FeatureSchema) -> list[Bins]:
     ]
 
 
-def _profile(bins: list[Bins], frame: pd.DataFrame, blocks: NDArray[np.int64]) -> Profile:
+def profile(bins: list[Bins], frame: pd.DataFrame, blocks: NDArray[np.int64]) -> Profile:
+    """Count the rows of each block; a feature may be absent."""
     columns = {
         one.name: _numbers(frame[one.name]) if one.ordered else frame[one.name].to_numpy(object)
         for one in bins
