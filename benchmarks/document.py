@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks import estimate, fuzz, score, soak
 from benchmarks.drift.tables import as_tables as drift_tables
 from benchmarks.faults.table import as_table as faults_table
+from benchmarks.harm.tables import as_tables as harm_tables
 from benchmarks.large_table import as_table as stages_table
 from benchmarks.replay import judge
 from benchmarks.replay_page import draw, header, rows
@@ -21,7 +22,9 @@ from benchmarks.serve import as_tables
 
 PICTURE = Path("docs/replay.png")
 DOCUMENTS = [Path("README.md"), Path("docs/benchmarks.md"), Path("docs/monitoring-quality.md")]
-NAMES = "bench-serve|bench-drift|bench-estimate|soak|replay|score|large_table|faults|fuzz"
+NAMES = (
+    "bench-serve|bench-drift|bench-estimate|bench-harm|soak|replay|score|large_table|faults|fuzz"
+)
 BLOCK = re.compile(rf"(<!-- ({NAMES}) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -56,6 +59,7 @@ def fill(text: str) -> str:
         "bench-serve": serve_table,
         "bench-drift": drift_tables,
         "bench-estimate": estimate.as_tables,
+        "bench-harm": harm_tables,
         "soak": soak.as_text,
         "replay": replay_table,
         "score": score_table,

@@ -26,6 +26,7 @@ MIN_WINDOW_DAYS = 3
 # How many standard errors of their rank sum the window's days have to stand above those before, all
 # rows and segments, or columns; chosen on the half of `make bench-harm` that is not reported.
 STAND_OUT = 2.6
+SEGMENT_STANDS_OUT = 3.4  # the largest of some twenty
 COLUMN_STANDS_OUT = 2.8
 
 Matrix = NDArray[np.float64]
@@ -73,7 +74,8 @@ def judge_harm(past: Daily, window: Daily, changed: Mapping[str, float]) -> Harm
 
     Args:
         past: days with outcomes.
-        changed: columns that came unlike any day before, and the share of rows that did.
+        changed: columns that came unlike any day before, and the share of rows that another mix of
+            values does not explain.
     """
     if len(past.excess) < MIN_DAYS:
         return too_few_days(len(past.excess))
@@ -112,7 +114,7 @@ def _with_outcomes(past: Daily, window: Daily, changed: Mapping[str, float]) -> 
     for (column, value), days in window.segments.items():
         share = window.shares[column, value]
         before = past.segments[column, value]
-        signs.append((_rise(f"{column} = {value}", before, days, share), STAND_OUT))
+        signs.append((_rise(f"{column} = {value}", before, days, share), SEGMENT_STANDS_OUT))
     for column, days in window.worth.items():
         least = -np.inf if column in changed else COLUMN_STANDS_OUT
         signs.append((_rise(column, -past.worth[column], -days), least))

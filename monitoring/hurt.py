@@ -71,12 +71,11 @@ def find_harm(
     known = len(np.unique(_days(rows[inside]))) >= MIN_WINDOW_DAYS
     # Before outcomes the answers of all rows tell as much as they can.
     seen = _answer(bundle, model, columns, rows[inside] if known else window, generator)
-    segments, level = segments_of(schema, past.rows), level_of(past)
-    return judge_harm(
-        by_days(schema, past, segments, level),
-        by_days(schema, seen, segments, level),
-        unlike_before(schema, (past.rows, past.days), (window, _days(window))),
-    )
+    unlike = unlike_before(schema, (past.rows, past.days), (window, _days(window)))
+    weights = unlike.weights if known else {}
+    segments, level = segments_of(schema, past.rows), level_of(past, weights)
+    before = by_days(schema, past, segments, level, weights)
+    return judge_harm(before, by_days(schema, seen, segments, level), unlike.strange)
 
 
 def look_apart(

@@ -101,12 +101,13 @@ def feature_bins(reference: pd.DataFrame, schema: FeatureSchema) -> list[Bins]:
 
 def profile(bins: list[Bins], frame: pd.DataFrame, blocks: NDArray[np.int64]) -> Profile:
     """Count the rows of each block; a feature may be absent."""
-    columns = {
-        one.name: _numbers(frame[one.name]) if one.ordered else frame[one.name].to_numpy(object)
-        for one in bins
-        if one.name in frame
-    }
+    columns = {one.name: typed_values(one, frame) for one in bins if one.name in frame}
     return count(bins, columns, blocks)
+
+
+def typed_values(one: Bins, frame: pd.DataFrame) -> Any:
+    """A column as its bins take it."""
+    return _numbers(frame[one.name]) if one.ordered else frame[one.name].to_numpy(object)
 
 
 def _numbers(values: pd.Series) -> NDArray[np.float64]:

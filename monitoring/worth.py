@@ -100,12 +100,19 @@ def segments_of(schema: FeatureSchema, rows: pd.DataFrame) -> list[tuple[str, st
     return found
 
 
-def level_of(past: Answered) -> dict[str, Matrix]:
-    """How far the answers without each column were off on average, (outputs,): their level."""
+def level_of(past: Answered, weights: Mapping[str, Matrix] | None = None) -> dict[str, Matrix]:
+    """How far the answers without each column were off on average, (outputs,): their level.
+
+    Args:
+        weights: as by_days takes them.
+    """
     if past.truths is None or past.answers.shape[1] < 2:  # none of a number
         return {}
     truths = np.eye(past.answers.shape[1])[past.truths.astype(int)]
-    return {name: (truths - without).mean(axis=0) for name, without in past.without.items()}
+    return {
+        name: np.average(truths - without, axis=0, weights=(weights or {}).get(name))
+        for name, without in past.without.items()
+    }
 
 
 def by_days(
@@ -113,6 +120,7 @@ def by_days(
     answered: Answered,
     segments: Sequence[tuple[str, str]],
     level: Mapping[str, Matrix],
+    weights: Mapping[str, Matrix] | None = None,
 ) -> Daily:
     """Put the rows together by days.
 
@@ -120,6 +128,7 @@ def by_days(
         segments: of segments_of.
         level: of level_of, of a classifier; a day on which all rows had it worse than that is put
             right before columns are judged, or a bad day would look like a bad column.
+        weights: column -> of the rows, (n,), where its worth is that of another mix of its values.
     """
     task = schema.target.task
     days = _Days(answered.days)
@@ -131,8 +140,11 @@ def by_days(
     excess = losses if task == "regression" else losses - expected_losses(answered.answers)
     worth = {}
     for name, without in answered.without.items():
-        saved = days.mean(row_losses(task, answered.truths, without) - losses)
-        worth[name] = saved - _bad_days(days, answered, without, level.get(name))
+        saved = row_losses(task, answered.truths, without) - losses
+        own = (weights or {}).get(name)
+        worth[name] = days.mean(saved, weights=own) - _bad_days(
+            days, answered, without, level.get(name), own
+        )
     inside = {each: (answered.rows[each[0]] == each[1]).to_numpy() for each in segments}
     return Daily(
         days.mean(excess), worth, shift,
@@ -148,7 +160,11 @@ def _shift(numbers: bool, answers: Matrix, without: Matrix) -> Matrix:
 
 
 def _bad_days(
-    days: "_Days", answered: Answered, without: Matrix, level: Matrix | None
+    days: "_Days",
+    answered: Answered,
+    without: Matrix,
+    level: Matrix | None,
+    weights: Matrix | None,
 ) -> Matrix | float:
     """What a day that is worse for all its rows adds to a column's worth."""
     if level is None or answered.truths is None:
@@ -156,7 +172,9 @@ def _bad_days(
     truths = np.eye(without.shape[1])[answered.truths.astype(int)]
     found = np.zeros(days.number)
     for k, gap in _columns(_logs(answered.answers) - _logs(without)):
-        found += days.mean((truths - without)[:, k] - level[k]) * days.mean(gap)
+        found += days.mean((truths - without)[:, k] - level[k], weights=weights) * days.mean(
+            gap, weights=weights
+        )
     return found
 
 
@@ -175,10 +193,16 @@ class _Days:
         different, self._at = np.unique(days, return_inverse=True)
         self.number = len(different)
 
-    def mean(self, values: Matrix, rows: NDArray[np.bool_] | None = None) -> Matrix:
+    def mean(
+        self,
+        values: Matrix,
+        rows: NDArray[np.bool_] | None = None,
+        weights: Matrix | None = None,
+    ) -> Matrix:
         at = self._at if rows is None else self._at[rows]
         kept = values if rows is None else values[rows]
-        counts = np.bincount(at, minlength=self.number)
-        sums = np.bincount(at, kept, minlength=self.number)
+        each = np.ones(len(kept)) if weights is None else weights
+        counts = np.bincount(at, each, minlength=self.number)
+        sums = np.bincount(at, kept * each, minlength=self.number)
         means = np.full(self.number, np.nan)
         return np.asarray(np.divide(sums, counts, out=means, where=counts > 0))

@@ -114,13 +114,13 @@ def _draw(
 def _judge(
     world: World,
     scenario: Scenario,
-    past: NDArray[np.intp],
+    earlier: NDArray[np.intp],
     window: NDArray[np.intp],
     beside: Beside | None,
     generator: np.random.Generator,
 ) -> Figures:
     schema = world.schema
-    before, unchanged = world.answered(past), world.answered(window)
+    before, unchanged = world.answered(earlier), world.answered(window)
     rows = scenario.into(unchanged.rows.assign(place=np.arange(len(window))), generator)
     kept = rows.pop("place").to_numpy()
     truths = rows[LABEL].to_numpy(float)
@@ -130,14 +130,16 @@ def _judge(
     assert unchanged.truths is not None
     usual = row_losses("binary", unchanged.truths[kept], unchanged.answers[kept])
     rise = float(np.mean(row_losses("binary", truths, answers) - usual))
-    segments, level = segments_of(schema, before.rows), level_of(before)
-    known = by_days(schema, before, segments, level)
-    changed = unlike_before(schema, (before.rows, before.days), (rows, days))
+    segments = segments_of(schema, before.rows)
+    unlike = unlike_before(schema, (before.rows, before.days), (rows, days))
     share, some = (None, None) if beside is None else beside(before.rows, rows)
     verdicts = {}
     for name, seen in (("with_outcomes", truths), ("without_outcomes", None)):
+        mix = {} if seen is None else unlike.weights
+        level = level_of(before, mix)
         now = by_days(schema, Answered(rows, days, seen, answers, without), segments, level)
-        verdicts[name] = judge_harm(known, now, changed)
+        past = by_days(schema, before, segments, level, mix)
+        verdicts[name] = judge_harm(past, now, unlike.strange)
     return {
         "scenario": scenario.name,
         "kind": scenario.kind,
@@ -147,7 +149,7 @@ def _judge(
         **{name: harm.verdict == "harmful" for name, harm in verdicts.items()},
         "signs": [(sign.what, round(sign.amount, 4), sign.z and round(sign.z, 2))
                   for sign in verdicts["with_outcomes"].signs],
-        "changed": changed,
+        "changed": dict(unlike.strange),
         "evidently_share": share,
         "evidently_any": some,
     }  # fmt: skip
