@@ -90,8 +90,8 @@ def judge_harm(past: Daily, window: Daily, changed: Mapping[str, float]) -> Harm
         return Harm("harmful", told, signs, signs[0].amount, weights)
     if not known:
         return Harm("not known before outcomes", (_UNKNOWN,), weights=weights)
-    told = f"benign: over {len(window.excess)} days with outcomes no loss rose that stands out"
-    return Harm("benign", (told,), weights=weights)
+    quiet = f"benign: over {len(window.excess)} days with outcomes no loss rose that stands out"
+    return Harm("benign", (quiet,), weights=weights)
 
 
 def too_few_days(days: int) -> Harm:

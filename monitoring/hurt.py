@@ -88,9 +88,9 @@ def look_apart(
     """
     schema = bundle.schema
     reference = pd.read_parquet(io.BytesIO(bundle.files["reference.parquet"]))
-    sides = [(reference, _days(reference, schema.timestamp)), (window, _days(window))]
+    before = (reference, _days(reference, schema.timestamp))
     columns = dict.fromkeys([*causes, *schema.names])
-    return tell_apart(schema, list(columns), *sides, generator)
+    return tell_apart(schema, list(columns), before, (window, _days(window)), generator)
 
 
 def _answer(

@@ -67,7 +67,7 @@ def make_world(bundle: Bundle) -> World:
     reference = pd.read_parquet(io.BytesIO(bundle.files["reference.parquet"]))
     answers, without = answer_without(bundle.model(), bundle.schema, bundle.schema.names, rows,
                                       reference, np.random.default_rng(0))  # fmt: skip
-    return World(bundle, reference, rows, seconds // 86_400, answers, without)
+    return World(bundle, reference, rows, np.asarray(seconds // 86_400), answers, without)
 
 
 Beside = Callable[[pd.DataFrame, pd.DataFrame], tuple[bool, bool]]

@@ -53,7 +53,7 @@ def test_drift_in_an_unused_column_never_retrains(
     blind: World, february: pd.DataFrame, params: Params
 ) -> None:
     after = february.event_time >= CHANGED
-    blind.answer(february.assign(pressure=february.pressure + 12.0 * after))
+    blind.answer(february.assign(pressure=february.pressure + 60.0 * after))
     check = _check(blind, params)
 
     assert check.inputs is not None and check.harm is not None
