@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-scale soak fuzz report-safety bench-score bench-large faults lock clean
+.PHONY: help setup setup-formats run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,6 +74,10 @@ bench-gate: setup ## sabotaged, honest and better challengers before the gate of
 
 bench-scale: setup ## a check of 100,000 to 10 million logged rows of 50 columns, beside Evidently
 	$(BIN)/python -m benchmarks.scale $(if $(ROWS),--rows $(ROWS))
+
+bench-harm: setup ## what a check calls harmful, before and after outcomes, beside Evidently
+	$(BIN)/dvc repro --quiet package
+	$(BIN)/python -m benchmarks.harm $(if $(DRAWS),--draws $(DRAWS))
 
 soak: setup ## memory and errors of the service in half an hour of load; MINUTES=5 for less
 	$(BIN)/python -m benchmarks.soak $(if $(MINUTES),--minutes $(MINUTES))

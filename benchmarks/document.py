@@ -14,6 +14,7 @@ from benchmarks import estimate_tables, fuzz, score, soak
 from benchmarks.drift.tables import as_tables as drift_tables
 from benchmarks.faults.table import as_table as faults_table
 from benchmarks.gate.tables import as_tables as gate_tables
+from benchmarks.harm.tables import as_tables as harm_tables
 from benchmarks.large_table import as_table as stages_table
 from benchmarks.replay import judge
 from benchmarks.replay_page import draw, header, rows
@@ -24,8 +25,8 @@ from benchmarks.serve import as_tables
 PICTURE = Path("docs/replay.png")
 DOCUMENTS = [Path("README.md"), Path("docs/benchmarks.md"), Path("docs/monitoring-quality.md")]
 NAMES = (
-    "bench-serve|bench-drift|bench-estimate|bench-gate|bench-scale|soak|replay|score|large_table|"
-    "faults|fuzz"
+    "bench-serve|bench-drift|bench-estimate|bench-gate|bench-harm|bench-scale|soak|replay|score|"
+    "large_table|faults|fuzz"
 )
 BLOCK = re.compile(rf"(<!-- ({NAMES}) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -62,6 +63,7 @@ def fill(text: str) -> str:
         "bench-drift": drift_tables,
         "bench-estimate": estimate_tables.as_tables,
         "bench-gate": gate_tables,
+        "bench-harm": harm_tables,
         "bench-scale": scale_table,
         "soak": soak.as_text,
         "replay": replay_table,

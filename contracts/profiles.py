@@ -37,11 +37,11 @@ class Bins:
     low: float = -np.inf
     high: float = np.inf
     categories: tuple[str, ...] = ()
-    _places: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    _places: Mapping[Any, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         places = {name: i + _FIRST for i, name in enumerate(self.categories)}
-        object.__setattr__(self, "_places", places)
+        object.__setattr__(self, "_places", _Places(places))
 
     @property
     def size(self) -> int:
@@ -64,12 +64,14 @@ class Bins:
         return found
 
     def _text_places(self, values: Any) -> NDArray[np.intp]:
-        other = self._places.get(OTHER, UNSEEN)
-        return np.fromiter(
-            (self._places.get(v, other) if isinstance(v, str) else MISSING for v in values),
-            np.intp,
-            len(values),
-        )
+        return np.fromiter(map(self._places.__getitem__, values), np.intp, len(values))
+
+
+class _Places(dict[Any, int]):
+    """Where each category is counted; a lookup is most of the cost of a column of texts."""
+
+    def __missing__(self, value: Any) -> int:
+        return self.get(OTHER, UNSEEN) if isinstance(value, str) else MISSING
 
 
 def numeric_bins(name: str, values: Any) -> Bins:
@@ -95,7 +97,8 @@ def numeric_bins(name: str, values: Any) -> Bins:
 
 def text_bins(name: str, values: Any) -> Bins:
     """A bin for each category, the most frequent MAX_CATEGORIES of them."""
-    counts = Counter(value for value in values if isinstance(value, str))
+    different = Counter(values)
+    counts = {text: number for text, number in different.items() if isinstance(text, str)}
     if len(counts) <= MAX_CATEGORIES:
         return Bins(name, ordered=False, categories=tuple(sorted(counts)))
     by_count = sorted(counts, key=lambda text: (-counts[text], text))

@@ -78,7 +78,7 @@ def cross_learn(schema: FeatureSchema, reference: pd.DataFrame, days: NDArray[np
 
 
 def _errors(schema: FeatureSchema, reference: pd.DataFrame, truths: NDArray[np.float64]) -> Believe:
-    categories = {name: _codes_of(reference[name]) for name in schema.categorical}
+    categories = {name: codes_of(reference[name]) for name in schema.categorical}
 
     def columns(rows: pd.DataFrame) -> Matrix:
         numbers, texts = schema.to_matrices(rows)
@@ -95,7 +95,7 @@ def _errors(schema: FeatureSchema, reference: pd.DataFrame, truths: NDArray[np.f
     return lambda rows: np.maximum(model.predict(columns(rows)), least)[:, None]
 
 
-def _codes_of(values: pd.Series) -> dict[str, int]:
+def codes_of(values: pd.Series) -> dict[str, int]:
     """By frequency, so that neighbours in the code are categories of a kind."""
     counts = values[[isinstance(value, str) for value in values]].value_counts()
     return {str(value): place for place, value in enumerate(counts.index)}

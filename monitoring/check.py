@@ -24,9 +24,12 @@ from contracts.registry import champion, family
 from contracts.schema import VERSION
 from contracts.settings import Settings
 from contracts.tables import checks
+from monitoring.domain import Apart
 from monitoring.drift_state import Drift
 from monitoring.estimate import Estimated
+from monitoring.harm import Harm
 from monitoring.history import checks_stood, read_history
+from monitoring.hurt import find_harm, look_apart
 from monitoring.inputs import judge_inputs
 from monitoring.outlook import look_ahead, say, settle
 from monitoring.performance import Performance, measure
@@ -64,6 +67,8 @@ class Check:
     check_id: str
     decision: Decision
     inputs: Drift | None
+    harm: Harm | None
+    apart: Apart | None
     estimated: Estimated
     performance: Performance
     report: str | None
@@ -109,9 +114,14 @@ def run_check(
         estimated = look_ahead(connection, bundle, frame, params, now, _days(now - start))
     settle(engine, bundles, params, now)
     check_id, name, findings, inputs = str(uuid7()), None, {}, None
+    harm, apart = None, None
     if rows >= params.policy.min_rows:
         generator = np.random.default_rng(SEED)
         inputs = judge_inputs(bundle, frame, params.drift, generator, offsets)
+        with engine.connect() as connection:
+            harm = find_harm(connection, bundle, frame, params, now, generator)
+        if inputs.state in ("watch", "alarm"):
+            apart = look_apart(bundle, frame, inputs.causes, generator)
         name = name_report(check_id, now)
         try:
             findings = write_report(bundle, frame, inputs.causes, reports / name)
@@ -120,8 +130,9 @@ def run_check(
         findings["versions"] = frame[VERSION].value_counts(normalize=True).to_dict()
     evidence = Evidence(now, rows, inputs=inputs, performance=performance, due=due, **history)
     decision = decide(evidence, params.policy)
-    decision = replace(decision, reason=f"{decision.reason}; {say(estimated)}")
-    check = Check(check_id, decision, inputs, estimated, performance, name, evidence)
+    told = "; ".join((decision.reason, *(harm.reasons if harm else ()), say(estimated)))
+    decision = replace(decision, reason=told)
+    check = Check(check_id, decision, inputs, harm, apart, estimated, performance, name, evidence)
     _record(engine, check, evidence, bundle, start, findings)
     prune_reports(reports, params.reports, now)
     return check
@@ -181,7 +192,8 @@ def _record(
     inputs = evidence.inputs
     wish = check.decision.wish
     detail = {"alarm": check.decision.alarm, "wish": wish and wish.kind,
-              "inputs": inputs and asdict(inputs),
+              "inputs": inputs and asdict(inputs), "harm": check.harm and asdict(check.harm),
+              "apart": check.apart and asdict(check.apart),
               "drift": findings, "performance": asdict(check.performance),
               "estimated": asdict(check.estimated), "realised": None}  # fmt: skip
     with write_transaction(engine) as connection:

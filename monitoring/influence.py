@@ -37,7 +37,7 @@ def measure_influence(bundle: Bundle, generator: np.random.Generator) -> dict[st
     before = model.answers(numeric, text)
     found = {}
     for name in schema.names:
-        which, columns = _place(name, schema)
+        which, columns = place_of(name, schema)
         matrix = (numeric, text)[which]
         kept = matrix[:, columns].copy()
         matrix[:, columns] = kept[generator.permutation(len(sample))]
@@ -47,7 +47,7 @@ def measure_influence(bundle: Bundle, generator: np.random.Generator) -> dict[st
     return dict(sorted(found.items(), key=lambda each: -each[1]))
 
 
-def _place(name: str, schema: FeatureSchema) -> tuple[int, list[int]]:
+def place_of(name: str, schema: FeatureSchema) -> tuple[int, list[int]]:
     """Which of the two matrices holds a feature, and in which columns; a datetime has two."""
     if name in schema.categorical:
         return 1, [schema.categorical.index(name)]

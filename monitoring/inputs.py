@@ -46,11 +46,11 @@ def judge_inputs(
     schema = bundle.schema
     before = pd.read_parquet(io.BytesIO(bundle.files["reference.parquet"]))
     unit = params.blocks or ("rows" if schema.timestamp == EVENT_TIME else "days")
-    everything, bins = before, _bins(before, schema)
+    everything, bins = before, feature_bins(before, schema)
     if params.reference == "same_season":
         before = _of_season(before, schema.timestamp, window[EVENT_TIME], params.season_days)
-    reference = _profile(bins, before, _blocks(before[schema.timestamp], unit))
-    current = _profile(bins, window, _blocks(window[EVENT_TIME], unit))
+    reference = profile(bins, before, _blocks(before[schema.timestamp], unit))
+    current = profile(bins, window, _blocks(window[EVENT_TIME], unit))
     faults = _faults(bins, reference, current)
     own = as_trained(window, schema, offsets or {bundle.version: schema.target.offsets})
     if bundle.answers_unseen and len(own):
@@ -117,7 +117,7 @@ def _faults(bins: list[Bins], reference: Profile, current: Profile) -> list[Faul
     return list(first.values())
 
 
-def _bins(reference: pd.DataFrame, schema: FeatureSchema) -> list[Bins]:
+def feature_bins(reference: pd.DataFrame, schema: FeatureSchema) -> list[Bins]:
     """Of every feature that does not move on by nature, as moments do."""
     return [
         text_bins(f.name, reference[f.name])
@@ -128,13 +128,15 @@ def _bins(reference: pd.DataFrame, schema: FeatureSchema) -> list[Bins]:
     ]
 
 
-def _profile(bins: list[Bins], frame: pd.DataFrame, blocks: NDArray[np.int64]) -> Profile:
-    columns = {
-        one.name: _numbers(frame[one.name]) if one.ordered else frame[one.name].to_numpy(object)
-        for one in bins
-        if one.name in frame
-    }
+def profile(bins: list[Bins], frame: pd.DataFrame, blocks: NDArray[np.int64]) -> Profile:
+    """Count the rows of each block; a feature may be absent."""
+    columns = {one.name: typed_values(one, frame) for one in bins if one.name in frame}
     return count(bins, columns, blocks)
+
+
+def typed_values(one: Bins, frame: pd.DataFrame) -> Any:
+    """A column as its bins take it."""
+    return _numbers(frame[one.name]) if one.ordered else frame[one.name].to_numpy(object)
 
 
 def _numbers(values: pd.Series) -> NDArray[np.float64]:

@@ -138,7 +138,7 @@ def _detected(
         if seed < beside:
             theirs += evidently_default(reference)(window).alarm
         tick()
-    ranks = list(_ranks(ours_found, shift.column))
+    ranks = list(_ranks(ours_found, shift.columns))
     return {
         "detected": sum(found.alarm for found in ours_found) / windows,
         "cause_first": sum(rank == 0 for rank in ranks) / max(len(ranks), 1),
@@ -148,11 +148,12 @@ def _detected(
     }
 
 
-def _ranks(found: list[Found], column: str) -> Iterator[int]:
-    """Where the cause stands, in each window that alarmed."""
+def _ranks(found: list[Found], columns: tuple[str, ...]) -> Iterator[int]:
+    """Where the first of the right causes stands, in each window that alarmed."""
     for each in found:
         if each.alarm:
-            yield each.causes.index(column) if column in each.causes else len(each.causes)
+            places = [place for place, cause in enumerate(each.causes) if cause in columns]
+            yield min(places, default=len(each.causes))
 
 
 def _delay(sizes: Mapping[str, Figures]) -> str | None:

@@ -1,0 +1,155 @@
+"""Windows of flights that something happens to, and what the product and Evidently say of each.
+
+Each draw takes 35 days in a row: the window is the last seven, or seven random ones of them, and
+the others, with their outcomes, are the days before it.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmarks.harm.scenarios import LABEL, SCENARIOS, Scenario
+from contracts.bundle import Bundle
+from contracts.losses import row_losses
+from contracts.schema import FeatureSchema
+from monitoring.harm import judge_harm
+from monitoring.unlike import unlike_before
+from monitoring.worth import Answered, answer_without, by_days, level_of, segments_of
+from pipeline import flights
+
+HARMFUL = 0.01  # rise of the true mean loss
+BLOCK, WINDOW = 35, 7  # days
+EVERY = 3  # a third of the flights is enough, and soon done
+TUNED = (pd.Timestamp("2013-04-01", tz="UTC"), pd.Timestamp("2013-07-01", tz="UTC"))
+REPORTED = (pd.Timestamp("2013-07-01", tz="UTC"), pd.Timestamp("2014-01-01", tz="UTC"))
+
+Matrix = NDArray[np.float64]
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class World:
+    """Flights that the default model has not learned, with its answers, row by row.
+
+    Attributes:
+        days: (n,) since 1970.
+        without: column -> answers without its values, (n, 2).
+    """
+
+    bundle: Bundle
+    reference: pd.DataFrame
+    rows: pd.DataFrame
+    days: NDArray[np.int64]
+    answers: Matrix
+    without: dict[str, Matrix]
+
+    @property
+    def schema(self) -> FeatureSchema:
+        return self.bundle.schema
+
+    def answered(self, places: NDArray[np.intp]) -> Answered:
+        rows = self.rows.iloc[places]
+        without = {name: each[places] for name, each in self.without.items()}
+        truths = rows[LABEL].to_numpy(float)
+        return Answered(rows, self.days[places], truths, self.answers[places], without)
+
+
+def make_world(bundle: Bundle) -> World:
+    rows = flights.read()
+    rows = rows[(rows.event_time >= TUNED[0]) & rows[LABEL].notna()].iloc[::EVERY]
+    rows = rows.reset_index(drop=True)
+    seconds = rows.event_time.astype("datetime64[s, UTC]").astype(np.int64).to_numpy()
+    reference = pd.read_parquet(io.BytesIO(bundle.files["reference.parquet"]))
+    answers, without = answer_without(bundle.model(), bundle.schema, bundle.schema.names, rows,
+                                      reference, np.random.default_rng(0))  # fmt: skip
+    return World(bundle, reference, rows, np.asarray(seconds // 86_400), answers, without)
+
+
+Beside = Callable[[pd.DataFrame, pd.DataFrame], tuple[bool, bool]]
+
+
+def run(
+    world: World, draws: int, beside: Beside, judged_beside: int, tick: Callable[[], object]
+) -> Iterator[Figures]:
+    """One entry a draw.
+
+    Args:
+        beside: whether Evidently calls half of the columns drifted, and whether any, given the rows
+            before the window and its own.
+        judged_beside: of the draws, by Evidently too.
+    """
+    for number, scenario in enumerate(SCENARIOS):
+        inside = _places_between(world, *(TUNED if scenario.tuned else REPORTED))
+        for draw in range(draws):
+            generator = np.random.default_rng([number, draw])
+            past, window = _draw(world, inside, draw % 2 == 1, generator)
+            other = beside if draw < judged_beside else None
+            yield _judge(world, scenario, past, window, other, generator) | {"draw": draw}
+            tick()
+
+
+def _places_between(world: World, start: pd.Timestamp, end: pd.Timestamp) -> NDArray[np.intp]:
+    times = world.rows.event_time
+    return np.flatnonzero((times >= start) & (times < end))
+
+
+def _draw(
+    world: World, inside: NDArray[np.intp], last: bool, generator: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Places of the rows before the window, and of the window."""
+    days = world.days[inside]
+    different = np.unique(days)
+    start = generator.integers(0, len(different) - BLOCK + 1)
+    block = different[start : start + BLOCK]
+    chosen = block[-WINDOW:] if last else generator.choice(block, WINDOW, replace=False)
+    window = np.isin(days, chosen)
+    return inside[np.isin(days, block) & ~window], inside[window]
+
+
+def _judge(
+    world: World,
+    scenario: Scenario,
+    earlier: NDArray[np.intp],
+    window: NDArray[np.intp],
+    beside: Beside | None,
+    generator: np.random.Generator,
+) -> Figures:
+    schema = world.schema
+    before, unchanged = world.answered(earlier), world.answered(window)
+    rows = scenario.into(unchanged.rows.assign(place=np.arange(len(window))), generator)
+    kept = rows.pop("place").to_numpy()
+    truths = rows[LABEL].to_numpy(float)
+    answers, without = answer_without(world.bundle.model(), schema, schema.names, rows,
+                                      world.reference, generator)  # fmt: skip
+    days = unchanged.days[kept]
+    assert unchanged.truths is not None
+    usual = row_losses("binary", unchanged.truths[kept], unchanged.answers[kept])
+    rise = float(np.mean(row_losses("binary", truths, answers) - usual))
+    segments = segments_of(schema, before.rows)
+    unlike = unlike_before(schema, (before.rows, before.days), (rows, days))
+    share, some = (None, None) if beside is None else beside(before.rows, rows)
+    verdicts = {}
+    for name, seen in (("with_outcomes", truths), ("without_outcomes", None)):
+        mix = {} if seen is None else unlike.weights
+        level = level_of(before, mix)
+        now = by_days(schema, Answered(rows, days, seen, answers, without), segments, level)
+        past = by_days(schema, before, segments, level, mix)
+        verdicts[name] = judge_harm(past, now, unlike.strange)
+    return {
+        "scenario": scenario.name,
+        "kind": scenario.kind,
+        "tuned": scenario.tuned,
+        "rise": rise,
+        "harmful": rise >= HARMFUL,
+        **{name: harm.verdict == "harmful" for name, harm in verdicts.items()},
+        "signs": [(sign.what, round(sign.amount, 4), sign.z and round(sign.z, 2))
+                  for sign in verdicts["with_outcomes"].signs],
+        "changed": dict(unlike.strange),
+        "evidently_share": share,
+        "evidently_any": some,
+    }  # fmt: skip
