@@ -131,7 +131,8 @@ def test_a_run_that_trains_a_better_model_leads_to_its_promotion(
     assert sent["event_type"] == "perennial-retrain"
     assert sent["client_payload"] == {
         "retrain_id": row.retrain_id, "reason": "a person asks",
-        "champion": world.bundle.version, "until": NOW.isoformat(),
+        "champion": world.bundle.version,
+        "until": (NOW - timedelta(days=1)).isoformat(),  # what is mature
     }  # fmt: skip
     assert server.tokens == {f"Bearer {TOKEN}"}
     assert server.elsewhere == [None]
