@@ -6,79 +6,51 @@
 import argparse
 import json
 import logging
-import platform
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
-from functools import partial
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
-import pandas as pd
 from sqlalchemy import Engine
 
-from contracts.bundle import Bundle, BundleError, base_of, load_bundle
+from contracts.bundle import BundleError, base_of, load_bundle
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import require_current
-from contracts.params import Params, Policy, load_params
-from contracts.registry import champion, family, promote, register
-from contracts.schema import FeatureSchema, SchemaError
+from contracts.params import Params, load_params
+from contracts.registry import champion, family, promote
+from contracts.schema import SchemaError
 from contracts.settings import Settings
 from contracts.tables import AWAITING
-from monitoring import leases, remote
+from monitoring import leases
 from monitoring.attempts import (
     LEASE,
     LeaseLostError,
     RefusedError,
-    Ticket,
     begin,
     note,
     require_held,
     supersede,
     write,
 )
+from monitoring.challenge import BY_RETRAIN, Challenge, Clock, Way, make_challenger
 from monitoring.check import REFUSALS, Check, NoChampionError
-from monitoring.gate import Verdict, judge, unless_golden_refuses
+from monitoring.gate import Verdict
 from monitoring.github import GithubError
-from monitoring.golden import judge_golden
 from monitoring.governor import Trigger
-from monitoring.history import INTERRUPTED, RETRAIN
-from monitoring.patience import PatienceLostError, patience
-from monitoring.recalibration import Labelled, follow
+from monitoring.history import INTERRUPTED
+from monitoring.patience import PatienceLostError
 from monitoring.recovery import clean_up
-from monitoring.remote import trained_remotely
 from monitoring.snapshot import NoOutcomesError
-from monitoring.training import GateFailedError, track, train
+from monitoring.training import GateFailedError
 from monitoring.triggers import decline, of_check, of_person
-from monitoring.working_copy import CommandError, WorkingCopy, working_copy
+from monitoring.verdict import judge_challenger
+from monitoring.working_copy import CommandError
 
 # For what happens around `dvc repro`, which alone has the deadline.
 LEASE_MARGIN = timedelta(minutes=15)
-MOST_REASON = 1000  # characters that are sent elsewhere
-BUNDLE, HOLDOUT = Path("build/bundle"), Path("build/holdout.parquet")
-
-Clock = Callable[[], datetime]
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Way:
-    """How a challenger is made: by a retrain, or by an update (monitoring/update.py).
-
-    Attributes:
-        make: leaves BUNDLE and HOLDOUT in the working copy; arguments as monitoring.training.train.
-        policy: what the governor goes by; None = monitoring.policy.
-    """
-
-    action: str
-    make: Callable[[Engine, WorkingCopy, Path, FeatureSchema, datetime, float], None]
-    policy: Policy | None = None
-
-
-BY_RETRAIN = Way(RETRAIN, train)
 
 
 @dataclass(frozen=True)
@@ -89,32 +61,6 @@ class Outcome:
     state: str
     challenger: str | None
     reason: str
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What every step of one retrain needs."""
-
-    ticket: Ticket
-    engine: Engine
-    settings: Settings
-    params: Params
-    clock: Clock
-    champion: Bundle
-    base: Bundle  # the champion without its recalibration
-    reason: str
-    stop: threading.Event
-    lost: threading.Event
-    way: Way
-    facts: dict[str, str] = field(default_factory=dict)  # what its verdict says besides
-
-    @property
-    def retrain_id(self) -> str:
-        return self.ticket.retrain_id
-
-    @property
-    def interrupted(self) -> bool:
-        return self.stop.is_set() or self.lost.is_set()
 
 
 def run_retrain(
@@ -154,11 +100,13 @@ def run_retrain(
     with leases.kept(engine, LEASE, ticket.token, most) as lost:
         stop = stop or threading.Event()
         seen = trigger.seen
-        run = _Run(ticket, engine, settings, params, clock, bundle, base, seen, stop, lost, way)
+        run = Challenge(
+            ticket, engine, settings, params, clock, bundle, base, seen, stop, lost, way
+        )
         return _run(run)
 
 
-def _run(run: _Run) -> Outcome:
+def _run(run: Challenge) -> Outcome:
     try:
         return _train_and_gate(run)
     except GateFailedError as refused:
@@ -173,7 +121,7 @@ def _run(run: _Run) -> Outcome:
         raise
 
 
-def _end(run: _Run, state: str, reason: str, verdict: dict[str, Any]) -> Outcome:
+def _end(run: Challenge, state: str, reason: str, verdict: dict[str, Any]) -> Outcome:
     """Write down how it ended; whoever has taken the lease over has done so already."""
     verdict = {**verdict, **run.facts}
     if run.interrupted:
@@ -186,84 +134,12 @@ def _end(run: _Run, state: str, reason: str, verdict: dict[str, Any]) -> Outcome
     return Outcome(run.retrain_id, state, None, reason)
 
 
-def _train_and_gate(run: _Run) -> Outcome:
-    remotely = run.params.monitoring.retrain.mode == "github" and run.way.action == RETRAIN
-    version, holdout = _train_remotely(run) if remotely else _train_here(run)
-    challenger = load_bundle(run.settings.bundles_dir / version)
-    gate, recalibrate = run.params.monitoring.gate.golden, run.params.monitoring.recalibrate
-    golden = judge_golden(run.base, challenger, gate, recalibrate)
-    verdict = unless_golden_refuses(_judge(run, holdout), golden, gate)
-    return _conclude(run, version, verdict)
+def _train_and_gate(run: Challenge) -> Outcome:
+    version, holdout = make_challenger(run)
+    return _conclude(run, version, judge_challenger(run, version, holdout))
 
 
-def _train_here(run: _Run) -> tuple[str, pd.DataFrame]:
-    """The registered challenger, and the held-out rows with its recipe's answers."""
-    work = run.settings.work_dir / run.retrain_id
-    with working_copy(
-        run.settings.project_dir, work, work.with_suffix(".log"), run.stop, run.lost
-    ) as copy:
-        champion_at = run.settings.bundles_dir / run.base.version
-        deadline = run.params.monitoring.retrain.deadline_minutes * 60
-        run.way.make(run.engine, copy, champion_at, run.base.schema, _mature(run), deadline)
-        commit = copy.commit(
-            f"{run.way.action.capitalize()} {run.retrain_id}", run.settings.project_dir.resolve(),
-            f"refs/retrains/{run.retrain_id}",
-        )  # fmt: skip
-        made = {"made_at": run.clock().isoformat(), "host": platform.node(), "commit": commit,
-                "python": platform.python_version()}  # fmt: skip
-        source = copy.directory / BUNDLE
-        version = register(run.engine, run.settings.bundles_dir, source, run.clock(), made)
-        note(run.engine, run.ticket, state="trained", challenger_version=version)
-        track(copy, commit)
-        return version, pd.read_parquet(copy.directory / HOLDOUT)
-
-
-def _train_remotely(run: _Run) -> tuple[str, pd.DataFrame]:
-    """The same, by a workflow in GitHub Actions."""
-    payload = {"retrain_id": run.retrain_id, "reason": run.reason[:MOST_REASON],
-               "champion": run.champion.version,
-               "until": _mature(run).isoformat()}  # fmt: skip
-    minutes = run.params.monitoring.retrain.deadline_minutes
-    with trained_remotely(
-        run.settings, payload, partial(_found, run), patience(minutes, run.stop, run.lost)
-    ) as work:
-        made = {"made_at": run.clock().isoformat(), "host": "GitHub Actions", **run.facts}
-        source = work / remote.BUNDLE
-        version = register(run.engine, run.settings.bundles_dir, source, run.clock(), made)
-        note(run.engine, run.ticket, state="trained", challenger_version=version)
-        return version, pd.read_parquet(work / remote.HOLDOUT)
-
-
-def _mature(run: _Run) -> datetime:
-    """Outcomes of what was answered before are learned; younger ones are not like the others."""
-    return run.clock() - timedelta(days=run.params.monitoring.estimate.mature_days)
-
-
-def _found(run: _Run, url: str) -> None:
-    """Write down where it trains at once: if this process dies, a person can look there."""
-    run.facts[remote.RUN_URL] = url
-    note(run.engine, run.ticket, verdict=json.dumps(run.facts))
-
-
-def _judge(run: _Run, holdout: pd.DataFrame) -> Verdict:
-    """Gate on the held-out rows that the champion has not learned from either.
-
-    Where the product recalibrates, both are judged as they would have been recalibrated.
-    """
-    schema, task = run.base.schema, run.base.schema.target.task
-    learned_until = datetime.fromisoformat(run.base.manifest["trained_until"])
-    fresh = holdout[holdout[schema.timestamp] > learned_until].reset_index(drop=True)
-    times = fresh[schema.timestamp]
-    truths = schema.target.truths(fresh[schema.target.name].tolist())
-    old = run.base.model().answers_of(fresh).astype(float)
-    new = fresh[schema.answers].to_numpy(float)
-    if (params := run.params.monitoring.recalibrate) is not None:
-        old, new = (follow(Labelled(task, times, truths, each), params) for each in (old, new))
-    gate = run.params.monitoring.gate
-    return judge(task, times, truths, old, new, gate, fresh[schema.categorical])
-
-
-def _conclude(run: _Run, version: str, verdict: Verdict) -> Outcome:
+def _conclude(run: Challenge, version: str, verdict: Verdict) -> Outcome:
     """Promote, unless somebody else has changed the champion meanwhile.
 
     Raises:

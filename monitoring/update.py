@@ -20,12 +20,13 @@ from contracts.registry import champion
 from contracts.settings import Settings
 from monitoring import decisions, leases
 from monitoring.attempts import RefusedError
+from monitoring.challenge import Clock
 from monitoring.check import REFUSALS, NoChampionError
 from monitoring.erasure import wanted_retrain
 from monitoring.governor import UPDATE, Answer, Trigger
 from monitoring.recalibrate import hindrance
 from monitoring.recovery import clean_up
-from monitoring.retrain import Clock, Outcome, run_retrain
+from monitoring.retrain import Outcome, run_retrain
 from monitoring.triggers import of_person
 from monitoring.updating import Span, count_outcomes, span_of, way_of
 

@@ -11,8 +11,8 @@ from contracts.bundle import Bundle, copy_bundle, load_bundle
 from contracts.params import Monitoring, Update
 from contracts.schema import FeatureSchema
 from contracts.tables import outcomes, predictions
+from monitoring.challenge import BUNDLE, HOLDOUT, Way
 from monitoring.governor import UPDATE
-from monitoring.retrain import BUNDLE, HOLDOUT, Way
 from monitoring.snapshot import write_snapshot
 from monitoring.training import CHAMPION, VERDICT, run_gated
 from monitoring.working_copy import WorkingCopy

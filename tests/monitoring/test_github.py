@@ -26,10 +26,11 @@ from contracts.settings import Settings
 from contracts.tables import leases, retrains
 from monitoring import snapshot
 from monitoring.attempts import recover
+from monitoring.challenge import BUNDLE, HOLDOUT
 from monitoring.github import EVENT, Github, GithubError, connect
 from monitoring.patience import Patience, PatienceLostError, patience
 from monitoring.remote import trained_remotely
-from monitoring.retrain import BUNDLE, HOLDOUT, run_retrain
+from monitoring.retrain import run_retrain
 from monitoring.snapshot import write_snapshot
 from monitoring.triggers import of_person
 from tests.monitoring.conftest import World
