@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from benchmarks.results import write_result
 from contracts.losses import row_losses
-from contracts.params import Params, Recalibrate, Update, load_params
+from contracts.monitoring_params import Recalibrate, Update
+from contracts.params import Params, load_params
 from contracts.schema import FeatureSchema
 from monitoring.gate import judge
 from monitoring.recalibration import Labelled, follow

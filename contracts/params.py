@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveInt, ValidationError, model_validator
+
+from contracts.monitoring_params import Monitoring
+from contracts.params_section import Section, Share
 
 ClassLabel = int | str
 Value = bool | int | float | str | None
 Kind = Literal["numeric", "integer", "boolean", "categorical", "datetime"]
 Task = Literal["binary", "multiclass", "regression"]
 Split = Literal["time", "stratified", "grouped", "shuffled"]
-Blocks = Literal["days", "hours", "rows"]
 Severity = Literal["off", "warn", "fail"]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 # Columns that the product adds to a team's own begin with this.
 RESERVED = "__"
@@ -24,10 +25,6 @@ DEFAULT_TIMESTAMP = f"{RESERVED}event_time"
 
 class ParamsError(ValueError):
     """params.yaml cannot be used; the message names every key and its problem."""
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Golden(Section):
@@ -178,201 +175,6 @@ class Gates(Section):
     calibration_error: float | None = None
     latency_ms: Annotated[float, Field(gt=0)] | None = None
     bundle_mb: Annotated[float, Field(gt=0)] | None = None
-
-
-class Policy(Section):
-    min_rows: PositiveInt
-    min_outcomes: PositiveInt
-    min_outcome_days: PositiveInt
-    min_days: Annotated[int, Field(ge=2)]
-    cooldown_days: Annotated[int, Field(ge=0)]
-    retrain_every_days: PositiveInt | None = None
-    retrain_every_outcomes: PositiveInt | None = None
-    retrain_schedule: Annotated[str, Field(pattern=r"^\S+( +\S+){4}$")] | None = None
-    debounce_checks: PositiveInt = 1
-    most_per_day: PositiveInt | None = 2
-    most_per_30_days: PositiveInt | None = 8
-    performance_t: float
-
-
-class DriftParams(Section):
-    """What a check of the inputs promises, and which rows depend on each other.
-
-    `blocks`: None = rows without a timestamp are independent, others depend on their day.
-    `reference`: the rows that training has seen, or those of them from the window's season: at most
-    `season_days` of the year before or after its middle.
-    """
-
-    false_alarm_rate: Annotated[float, Field(gt=0, lt=1)] = 0.01
-    false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    least_effect: Share = 0.02
-    blocks: Blocks | None = None
-    reference: Literal["training", "same_season"] = "training"
-    season_days: Annotated[int, Field(ge=1, le=182)] = 45
-
-
-class EstimateParams(Section):
-    """How performance is estimated before outcomes arrive.
-
-    `mature_days`: how long outcomes take; those of younger rows are left out, as they may not be
-    like the rest. The others are followed over the newest `lasting_days` that have any, and what is
-    left over `recent_days`.
-    """
-
-    mature_days: Annotated[int, Field(ge=0)] = 1
-    lasting_days: PositiveInt = 14
-    recent_days: PositiveInt = 3
-    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.95
-
-
-class GoldenGate(Section):
-    """What a challenger may cost on the golden rows, and what it may gain elsewhere alone.
-
-    Beyond both `max_cost` (share of the champion's loss there) and `max_t` (over blocks) it is
-    refused. A gain on outcomes is believed up to `believed` of the loss, and `per_gain` times
-    what it also gains on golden rows.
-    """
-
-    max_cost: Annotated[float, Field(ge=0)] = 0.005
-    max_t: float = 1.0
-    believed: Annotated[float, Field(ge=0)] = 0.015
-    per_gain: Annotated[float, Field(ge=0)] = 12.0
-
-
-class SegmentGate(Section):
-    """What a challenger may cost in a large segment; beyond both, it is refused.
-
-    `min_share`: of rows, smaller segments are not looked at; `max_cost`: share of the champion's
-    loss; `level`: chance that equal models are refused, over all segments.
-    """
-
-    min_share: Share = 0.05
-    max_cost: Annotated[float, Field(ge=0)] = 0.02
-    level: Annotated[float, Field(gt=0, lt=1)] = 0.05
-
-
-class Gate(Section):
-    min_days: Annotated[int, Field(ge=2)]
-    min_rows: PositiveInt
-    min_t: float
-    segments: SegmentGate | None = SegmentGate()  # none: only the whole is judged
-    golden: GoldenGate = GoldenGate()
-
-
-class Promotion(Section):
-    """What follows a gate's yes: the challenger answers at once, or waits for a person."""
-
-    mode: Literal["automatic", "person"] = "automatic"
-
-
-class Retrain(Section):
-    """Where a challenger is trained: here, or by a workflow in GitHub Actions (docs/adr/0030)."""
-
-    deadline_minutes: PositiveInt
-    mode: Literal["local", "github"] = "local"
-
-
-class Recalibrate(Section):
-    """How the champion's answers follow the newest outcomes; docs/adr/0027."""
-
-    schedule: str = "30 */6 * * *"
-    days: PositiveInt = 3
-    mature_hours: PositiveInt = 8
-    min_rows: PositiveInt = 500
-    ridge: Annotated[float, Field(gt=0)] = 300.0
-    least_change: Annotated[float, Field(ge=0)] = 0.1
-    judged_days: PositiveInt = 28
-    min_days: Annotated[int, Field(ge=2)] = 3
-    min_t: float = -1.0
-
-
-class Update(Section):
-    """How a champion that has partial_fit goes on learning; docs/updates.md."""
-
-    schedule: str = "0 5 * * 1"
-    mature_hours: PositiveInt = 8
-    judged_days: PositiveInt = 28
-    cooldown_days: Annotated[int, Field(ge=0)] = 7
-
-
-class Probation(Section):
-    """How a promoted challenger is watched; docs/adr/0028."""
-
-    days: PositiveInt = 28
-    min_days: Annotated[int, Field(ge=2)] = 7
-    mature_hours: PositiveInt = 8
-    max_t: float = 2.0
-
-
-class ReportsParams(Section):
-    """Which reports stay on disk: the newest, as long as they are not too old."""
-
-    keep: PositiveInt = 200
-    keep_days: PositiveInt = 90
-
-
-class Retention(Section):
-    """How long predictions are kept, and how many; None = for ever, and all.
-
-    `bundle_days`: files of versions that are older go, unless something refers to them.
-    """
-
-    days: PositiveInt | None = None
-    rows: PositiveInt | None = None
-    bundle_days: PositiveInt | None = None
-
-
-class Monitoring(Section):
-    """What checks look at, and what they may ask for.
-
-    `window_rows`: a window holds at most so many rows, the newest of `window_days`; None = all.
-    """
-
-    schedule: str
-    window_days: PositiveInt
-    window_rows: PositiveInt | None = None
-    performance_days: PositiveInt
-    max_rows: PositiveInt
-    drift: DriftParams = DriftParams()
-    reports: ReportsParams = ReportsParams()
-    estimate: EstimateParams = EstimateParams()
-    policy: Policy
-    gate: Gate
-    promotion: Promotion = Promotion()
-    retrain: Retrain
-    probation: Probation | None = None  # none: what was promoted stays
-    recalibrate: Recalibrate | None = None  # none: only retrains follow the outcomes
-    update: Update | None = None  # none: only when a person asks for it
-    retention: Retention = Retention()
-
-    @property
-    def longest_days(self) -> int:
-        """How far back anything here looks at predictions."""
-        days = self.window_days, self.performance_days, self.policy.min_outcome_days
-        followed = self.recalibrate.judged_days + self.recalibrate.days if self.recalibrate else 0
-        watched = self.probation.days if self.probation else 0
-        held = self.update.judged_days + 1 if self.update else 0
-        return max(*days, self.gate.min_days, followed, watched, held)
-
-    @model_validator(mode="after")
-    def _updates_can_be_judged(self) -> "Monitoring":
-        if self.update is not None and self.update.judged_days < self.gate.min_days:
-            raise ValueError(
-                f"update.judged_days {self.update.judged_days} is less than gate.min_days "
-                f"{self.gate.min_days}: no update could pass"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _what_is_looked_at_is_kept(self) -> "Monitoring":
-        days = self.retention.days
-        if days is not None and days < self.longest_days:
-            raise ValueError(
-                f"retention.days {days} is less than {self.longest_days}, the longest of "
-                "what checks, retrains, updates, probation and recalibration look back: "
-                "checks would miss what they judge"
-            )
-        return self
 
 
 class Params(Section):

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from uuid_utils import uuid7
 
 from contracts.database import write_transaction
-from contracts.params import Policy
+from contracts.monitoring_params import Policy
 from contracts.registry import take_turns
 from contracts.tables import AWAITING, retrains
 from monitoring import decisions, leases

@@ -13,7 +13,8 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from contracts.bundle import Bundle
-from contracts.params import Params, Policy
+from contracts.monitoring_params import Policy
+from contracts.params import Params
 from contracts.registry import register
 from contracts.schema import FeatureSchema
 from contracts.settings import Settings

@@ -19,7 +19,8 @@ from uuid_utils import uuid7
 from contracts.bundle import Bundle, BundleError, load_bundle
 from contracts.database import DatabaseUrlError, make_engine, write_transaction
 from contracts.migrate import DatabaseOutOfDateError, require_current
-from contracts.params import Monitoring, ParamsError, Policy, load_params
+from contracts.monitoring_params import Monitoring, Policy
+from contracts.params import ParamsError, load_params
 from contracts.registry import champion, family
 from contracts.schema import VERSION
 from contracts.settings import Settings

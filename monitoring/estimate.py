@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from contracts.params import EstimateParams
+from contracts.monitoring_params import EstimateParams
 from contracts.schema import EVENT_TIME, OUTCOME, FeatureSchema
 from monitoring.beliefs import cross_learn, learn
 from monitoring.figures import certain, figures

@@ -7,7 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.losses import expected_losses, row_losses
-from contracts.params import Gate, GoldenGate, Task
+from contracts.monitoring_params import Gate, GoldenGate
+from contracts.params import Task
 from monitoring.golden import GoldenVerdict
 from monitoring.intervals import Interval, jackknife_days
 from monitoring.performance import t_over_days

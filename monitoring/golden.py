@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from contracts.bundle import GOLDEN, Bundle, digest
 from contracts.losses import row_losses
-from contracts.params import GoldenGate, Recalibrate, Task
+from contracts.monitoring_params import GoldenGate, Recalibrate
+from contracts.params import Task
 from contracts.schema import BLOCK, FeatureSchema
 from monitoring.intervals import Interval, jackknife_days
 from monitoring.performance import t_over_days

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 
-from contracts.params import Policy
+from contracts.monitoring_params import Policy
 
 MOST_DOUBLINGS = 3  # of the cool-down
 DAY, DAYS_30 = timedelta(days=1), timedelta(days=30)

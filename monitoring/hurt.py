@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from contracts.bundle import Bundle, BundleError, Model
-from contracts.params import Monitoring
+from contracts.monitoring_params import Monitoring
 from contracts.schema import EVENT_TIME, OUTCOME
 from monitoring.domain import Apart, tell_apart
 from monitoring.harm import MIN_DAYS, MIN_WINDOW_DAYS, Harm, judge_harm, too_few_days

@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.bundle import Bundle
-from contracts.params import RESERVED, Blocks, DriftParams
+from contracts.monitoring_params import Blocks, DriftParams
+from contracts.params import RESERVED
 from contracts.profiles import Bins, Profile, add, count, numeric_bins, text_bins
 from contracts.schema import EVENT_TIME, FeatureSchema
 from monitoring.drift_state import LISTED, Drift, Limits, assess

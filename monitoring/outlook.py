@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, select, update
 from contracts.bundle import Bundle, BundleError, load_bundle
 from contracts.database import write_transaction
 from contracts.lineage import trained
-from contracts.params import Monitoring
+from contracts.monitoring_params import Monitoring
 from contracts.registry import family
 from contracts.schema import EVENT_TIME, OUTCOME, FeatureSchema
 from contracts.tables import checks

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.params import EstimateParams, Task
+from contracts.monitoring_params import EstimateParams
+from contracts.params import Task
 from monitoring.figures import figures
 from monitoring.offsets import follow
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from contracts.params import Policy
+from contracts.monitoring_params import Policy
 from monitoring.drift_state import Drift
 from monitoring.governor import cooling_down, too_little, unsettled
 from monitoring.performance import Performance

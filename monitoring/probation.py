@@ -20,7 +20,8 @@ from contracts.database import make_engine, write_transaction
 from contracts.lineage import trained
 from contracts.losses import row_losses
 from contracts.migrate import require_current
-from contracts.params import Monitoring, Probation, load_params
+from contracts.monitoring_params import Monitoring, Probation
+from contracts.params import load_params
 from contracts.registry import champion, family, roll_back
 from contracts.schema import EVENT_TIME, OUTCOME
 from contracts.settings import Settings

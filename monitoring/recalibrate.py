@@ -30,7 +30,8 @@ from contracts.bundle import (
 )
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import require_current
-from contracts.params import Recalibrate, load_params
+from contracts.monitoring_params import Recalibrate
+from contracts.params import load_params
 from contracts.registry import champion, promote, register, take_turns
 from contracts.schema import EVENT_TIME, OUTCOME
 from contracts.settings import Settings

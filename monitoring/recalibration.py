@@ -14,7 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.losses import CLIP, row_losses
-from contracts.params import Recalibrate, Task
+from contracts.monitoring_params import Recalibrate
+from contracts.params import Task
 from contracts.recalibration import shift
 from contracts.schema import VERSION, FeatureSchema
 from monitoring.offsets import fit_chances

@@ -5,7 +5,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from contracts.params import ReportsParams
+from contracts.monitoring_params import ReportsParams
 
 _NAME = re.compile(r"check-(\d{8}T\d{6})-[0-9a-f]{6}\.html")
 _HALF_MADE = ".check-*"

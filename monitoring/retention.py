@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Engine, func, select, tuple_
 from contracts.audit import record
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import require_current
-from contracts.params import Monitoring, load_params
+from contracts.monitoring_params import Monitoring
+from contracts.params import load_params
 from contracts.registry import take_turns
 from contracts.settings import Settings
 from contracts.tables import predictions

@@ -19,7 +19,8 @@ from sqlalchemy import Engine
 
 from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
-from contracts.params import Monitoring, ParamsError, load_params
+from contracts.monitoring_params import Monitoring
+from contracts.params import ParamsError, load_params
 from contracts.settings import Settings
 from monitoring import leases
 from monitoring.alerts import Alerts, AlertUrlError, News

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from contracts.params import Gate
+from contracts.monitoring_params import Gate
 from monitoring.performance import t_over_days
 
 

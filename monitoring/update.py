@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Engine
 from contracts.bundle import Bundle, base_of, load_bundle
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import require_current
-from contracts.params import Params, Update, load_params
+from contracts.monitoring_params import Update
+from contracts.params import Params, load_params
 from contracts.registry import champion
 from contracts.settings import Settings
 from monitoring import decisions, leases

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, func, select
 
 from contracts.bundle import Bundle, copy_bundle, load_bundle
-from contracts.params import Monitoring, Update
+from contracts.monitoring_params import Monitoring, Update
 from contracts.schema import FeatureSchema
 from contracts.tables import outcomes, predictions
 from monitoring.challenge import BUNDLE, HOLDOUT, Way

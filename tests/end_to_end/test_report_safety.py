@@ -21,7 +21,8 @@ from sqlalchemy import Engine, update
 
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
-from contracts.params import Kind, Monitoring, load_params
+from contracts.monitoring_params import Monitoring
+from contracts.params import Kind, load_params
 from contracts.registry import promote, register
 from contracts.schema import EVENT_TIME, Feature, FeatureSchema, Target
 from contracts.settings import Settings

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, select
 
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
-from contracts.params import Policy, load_params
+from contracts.monitoring_params import Policy
+from contracts.params import load_params
 from contracts.tables import AWAITING, decisions, retrains
 from monitoring import leases
 from monitoring.attempts import (

@@ -14,7 +14,8 @@ from sqlalchemy import insert, select
 
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
-from contracts.params import Monitoring, Params
+from contracts.monitoring_params import Monitoring
+from contracts.params import Params
 from contracts.schema import FeatureSchema
 from contracts.tables import checks, retrains
 from monitoring.check import Check, NoChampionError, find_end, run_check

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contracts.params import EstimateParams, Task
+from contracts.monitoring_params import EstimateParams
+from contracts.params import Task
 from contracts.schema import EVENT_TIME, OUTCOME, Feature, FeatureSchema, Target
 from monitoring.estimate import Estimated, estimate
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contracts.params import Gate, load_params
+from contracts.monitoring_params import Gate
+from contracts.params import load_params
 from monitoring.gate import MOST_SURPRISE, Verdict, judge
 
 TRUTH = 0.3

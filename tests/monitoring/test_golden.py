@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from contracts.bundle import GOLDEN, Bundle, load_bundle
-from contracts.params import GoldenGate, Recalibrate
+from contracts.monitoring_params import GoldenGate, Recalibrate
 from contracts.schema import BLOCK
 from monitoring.gate import Verdict, unless_golden_refuses
 from monitoring.golden import GoldenVerdict, compare_golden, judge_golden

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.params import Policy, load_params
+from contracts.monitoring_params import Policy
+from contracts.params import load_params
 from monitoring.governor import DAY, Attempt, History, Trigger, answer
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -23,7 +23,8 @@ from sqlalchemy import Engine, delete, func, select
 
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
-from contracts.params import Policy, load_params
+from contracts.monitoring_params import Policy
+from contracts.params import load_params
 from contracts.tables import decisions, leases, retrains
 from monitoring.attempts import LEASE, LeaseLostError, RefusedError, Ticket, begin, note, recover
 from monitoring.governor import Trigger

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contracts.params import DriftParams
+from contracts.monitoring_params import DriftParams
 from contracts.schema import EVENT_TIME, VERSION, FeatureSchema
 from monitoring.drift_state import Drift
 from monitoring.inputs import judge_inputs

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from contracts.params import Recalibrate, Task
+from contracts.monitoring_params import Recalibrate
+from contracts.params import Task
 from monitoring.offsets import fit_offset
 from monitoring.recalibration import Labelled, propose
 

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from sqlalchemy import select
 
-from contracts.params import Monitoring, Params
+from contracts.monitoring_params import Monitoring
+from contracts.params import Params
 from contracts.schema import VERSION
 from contracts.tables import checks
 from monitoring.check import run_check

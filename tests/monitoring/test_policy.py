@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.params import Policy, load_params
+from contracts.monitoring_params import Policy
+from contracts.params import load_params
 from monitoring.drift_state import Drift
 from monitoring.performance import Performance
 from monitoring.policy import Evidence, decide

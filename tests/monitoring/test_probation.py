@@ -12,7 +12,8 @@ from sqlalchemy import insert, select
 
 from contracts.bundle import load_bundle, save_bundle
 from contracts.database import write_transaction
-from contracts.params import Monitoring, Params, Probation
+from contracts.monitoring_params import Monitoring, Probation
+from contracts.params import Params
 from contracts.registry import champion, champions, promote, register
 from contracts.schema import FeatureSchema
 from contracts.tables import retrains

@@ -12,7 +12,8 @@ from sqlalchemy import insert
 
 from contracts.bundle import RECALIBRATES, load_bundle
 from contracts.database import write_transaction
-from contracts.params import Params, Recalibrate, Task
+from contracts.monitoring_params import Recalibrate
+from contracts.params import Params, Task
 from contracts.recalibration import shift
 from contracts.registry import champion, family, register, roll_back
 from contracts.settings import Settings

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from contracts.losses import row_losses
-from contracts.params import Recalibrate
+from contracts.monitoring_params import Recalibrate
 from contracts.recalibration import shift
 from monitoring.recalibration import Labelled, follow, propose
 

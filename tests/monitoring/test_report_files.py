@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.params import ReportsParams
+from contracts.monitoring_params import ReportsParams
 from monitoring.report_files import name_report, prune_reports
 
 NOW = datetime(2026, 6, 1, 6, tzinfo=UTC)

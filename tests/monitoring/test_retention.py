@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Engine, func, insert, select
 from contracts import audit
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
-from contracts.params import Monitoring, ParamsError, Retention, load_params
+from contracts.monitoring_params import Monitoring, Retention
+from contracts.params import ParamsError, load_params
 from contracts.tables import (
     audit_log,
     idempotency_keys,

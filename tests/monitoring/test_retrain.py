@@ -14,7 +14,8 @@ from sqlalchemy import Row, insert, select
 
 from contracts.bundle import GOLDEN, load_bundle, save_bundle
 from contracts.database import write_transaction
-from contracts.params import Params, Promotion, load_params
+from contracts.monitoring_params import Promotion
+from contracts.params import Params, load_params
 from contracts.registry import champion, promote, register
 from contracts.settings import Settings
 from contracts.tables import retrains

@@ -15,7 +15,8 @@ from sqlalchemy import insert, select
 
 from contracts.bundle import load_bundle, save_bundle
 from contracts.database import write_transaction
-from contracts.params import Monitoring, Params
+from contracts.monitoring_params import Monitoring
+from contracts.params import Params
 from contracts.registry import promote, register
 from contracts.tables import checks, outcomes, predictions
 from monitoring.check import Check, run_check

@@ -18,7 +18,8 @@ from sqlalchemy import Row, insert, select
 from contracts.audit import record
 from contracts.bundle import OFFSETS, RECALIBRATES, UPDATES, load_bundle
 from contracts.database import write_transaction
-from contracts.params import Monitoring, Params, load_params
+from contracts.monitoring_params import Monitoring
+from contracts.params import Params, load_params
 from contracts.registry import champion, family, promote, register
 from contracts.schema import FeatureSchema
 from contracts.settings import Settings
