@@ -48,7 +48,9 @@ CUTS: dict[str, Cut] = {
     "swap": Cut(
         "the service asks once a day who is champion", settings={"champion_poll_seconds": 86400.0}
     ),
-    "refusal": Cut("every challenger is good enough", _monitoring(gate={"min_t": -NEVER})),
+    "refusal": Cut(
+        "every challenger is good enough", _monitoring(gate={"min_t": -NEVER, "segments": None})
+    ),
     "probation": Cut("nobody is on probation", _monitoring(probation=None)),
     "deadman": Cut("the rules lack the dead-man's switch", rules=False),
     "recovery": Cut("nobody starts the scheduler again", restarts=False),

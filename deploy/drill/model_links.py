@@ -113,7 +113,8 @@ def probation(stage: Stage) -> str:
     """A person opens the gate for it; probation brings the predecessor back."""
     good = stage.champion()
     stage.day += 1
-    lay_over(stage.settings.params_file, {"monitoring": {"gate": {"min_t": -1e9}}})
+    open_gate = {"min_t": -1e9, "segments": None}
+    lay_over(stage.settings.params_file, {"monitoring": {"gate": open_gate}})
     outcome = _retrain_by_person(stage, "fire drill: the gate stands open")
     if outcome.state != "promoted":
         raise LinkBrokenError(f"the bad model was not even promoted: {outcome.reason}")
