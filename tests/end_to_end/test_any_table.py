@@ -1,6 +1,6 @@
 """A team's own table: adopt, `dvc repro`, serve, predict, explain, learn again; no hand edits."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +75,10 @@ def test_table_is_adopted_trained_served_and_retrained(name: str, tmp_path: Path
 
     if name in RETRAINED:
         engine = make_engine(settings.database_url)
+        later = datetime.now(UTC) + timedelta(days=2)  # the outcomes are mature
         outcome = run_retrain(
-            engine, settings, load_params(settings.params_file), lambda: datetime.now(UTC),
-            of_person("a test", datetime.now(UTC)),
+            engine, settings, load_params(settings.params_file), lambda: later,
+            of_person("a test", later),
         )  # fmt: skip
         engine.dispose()
         assert (outcome.state, RETRAINED[name] in outcome.reason) == ("rejected", True), outcome

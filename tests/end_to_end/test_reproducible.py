@@ -1,6 +1,7 @@
 """The same commit gives the same bundle, byte for byte, and nothing runs twice for nothing."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -77,5 +78,5 @@ def test_failed_gate_fails_the_last_stage_and_registers_nothing(
     )  # fmt: skip
 
     assert run.returncode == 1
-    assert "roc_auc is 0.713686, asked for is at least 0.99" in run.stderr
+    assert re.search(r"roc_auc is 0\.7\d+, asked for is at least 0.99", run.stderr)
     assert not (other / "var" / "bundles").exists()
