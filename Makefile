@@ -39,7 +39,7 @@ test: setup ## the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
 test-slow: setup ## the tests that train, clone, kill processes or need PostgreSQL
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile
 
 check: setup ## style, types, arrows between packages
 	$(BIN)/ruff check .
