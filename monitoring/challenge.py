@@ -96,7 +96,9 @@ def _train_here(run: Challenge) -> tuple[str, pd.DataFrame]:
     ) as copy:
         champion_at = run.settings.bundles_dir / run.base.version
         deadline = run.params.monitoring.retrain.deadline_minutes * 60
-        run.way.make(run.engine, copy, champion_at, run.base.schema, _mature(run), deadline)
+        # An update has its own measure of when outcomes are mature.
+        until = _mature(run) if run.way.action == RETRAIN else run.clock()
+        run.way.make(run.engine, copy, champion_at, run.base.schema, until, deadline)
         commit = copy.commit(
             f"{run.way.action.capitalize()} {run.retrain_id}", run.settings.project_dir.resolve(),
             f"refs/retrains/{run.retrain_id}",

@@ -18,6 +18,7 @@ import pandas as pd
 
 from contracts.bundle import (
     FORMAT,
+    GOLDEN,
     ONNX,
     UPDATE,
     UPDATES,
@@ -33,6 +34,7 @@ from contracts.skops_model import learner_of, load_model
 from pipeline.cards.update_note import note_update
 from pipeline.evaluation.measures import measure
 from pipeline.frames import DatasetError, labels, model_frame
+from pipeline.golden import shares_block
 from pipeline.model_file import dump_model
 from pipeline.package import LIBRARIES, convert
 from pipeline.prepare import prepare
@@ -66,7 +68,7 @@ def cut_rows(base: Bundle, snapshot: pd.DataFrame, until: pd.Timestamp, params: 
     """
     schema = base.schema
     _require_same_question(schema, params)
-    frame, _ = prepare([snapshot], params)
+    frame = _without_golden(base, snapshot, params)
     fresh = frame[frame[schema.timestamp] > pd.Timestamp(base.manifest["trained_until"])]
     before = fresh[schema.timestamp] < until
     learned, held = (fresh[some].reset_index(drop=True) for some in (before, ~before))
@@ -75,6 +77,21 @@ def cut_rows(base: Bundle, snapshot: pd.DataFrame, until: pd.Timestamp, params: 
             raise UpdateError(f"no outcome {what} {until:%Y-%m-%d} that {base.version} has not "
                               "learned; wait for more")  # fmt: skip
     return Rows(learned, held)
+
+
+def _without_golden(base: Bundle, snapshot: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """Prepared outcomes, but those that share a block with the rows that judge every model."""
+    own = params.data.model_copy(update={"golden": None})  # no outcome is golden itself
+    frame, _ = prepare([snapshot], params.model_copy(update={"data": own}))
+    if GOLDEN not in base.files:
+        return frame
+    if own.split == "grouped":
+        raise UpdateError(
+            "the bundle keeps no names of its golden groups, so their outcomes cannot be left out; "
+            "retrain"
+        )
+    golden = pd.read_parquet(io.BytesIO(base.files[GOLDEN]))
+    return frame[~shares_block(frame, golden, own)]
 
 
 def go_on(model: Any, rows: pd.DataFrame, schema: FeatureSchema) -> None:
