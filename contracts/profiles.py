@@ -64,7 +64,11 @@ class Bins:
         return found
 
     def _text_places(self, values: Any) -> NDArray[np.intp]:
-        return np.fromiter(map(self._places.__getitem__, values), np.intp, len(values))
+        try:
+            return np.fromiter(map(self._places.__getitem__, values), np.intp, len(values))
+        except TypeError:  # a list or the like was logged, which is no text, and cannot be looked up
+            texts = [value if isinstance(value, str) else None for value in values]
+            return self._text_places(texts)
 
 
 class _Places(dict[Any, int]):
