@@ -66,7 +66,7 @@ class Bins:
     def _text_places(self, values: Any) -> NDArray[np.intp]:
         try:
             return np.fromiter(map(self._places.__getitem__, values), np.intp, len(values))
-        except TypeError:  # a list or the like was logged, which is no text, and cannot be looked up
+        except TypeError:  # a list or the like, which is no text
             texts = [value if isinstance(value, str) else None for value in values]
             return self._text_places(texts)
 

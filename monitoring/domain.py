@@ -103,9 +103,9 @@ def _matrix(columns: Sequence[str], codes: dict[str, dict[str, int]], rows: pd.D
         if name not in rows:
             continue
         if name in codes:
-            coded = rows[name].map(codes[name])
-            unseen = rows[name].map(lambda value: isinstance(value, str)) & coded.isna()
-            found[:, place] = coded.mask(unseen, -1).to_numpy(float, na_value=np.nan)
+            texts = rows[name].map(lambda value: isinstance(value, str)).astype(bool)
+            coded = rows[name].where(texts).map(codes[name])
+            found[:, place] = coded.mask(texts & coded.isna(), -1).to_numpy(float, na_value=np.nan)
         else:
             numbers = pd.to_numeric(rows[name], errors="coerce")
             found[:, place] = numbers.to_numpy(float, na_value=np.nan)

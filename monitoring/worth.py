@@ -95,7 +95,8 @@ def segments_of(schema: FeatureSchema, rows: pd.DataFrame) -> list[tuple[str, st
     """The frequent values of columns of categories."""
     found = []
     for name in schema.categorical[:MOST_COLUMNS]:
-        shares = rows[name].value_counts(normalize=True).head(SEGMENTS)
+        texts = rows[name][[isinstance(value, str) for value in rows[name]]]
+        shares = texts.value_counts().head(SEGMENTS) / max(len(texts), 1)
         found += [(name, str(value)) for value in shares.index[shares >= LEAST_SHARE]]
     return found
 
