@@ -127,11 +127,16 @@ def test_second_start_takes_seconds(trained_clone: Path, stack: Running) -> None
 
 def test_replay_loses_nothing_and_promotes_under_load(trained_clone: Path) -> None:
     variables = {**environment(), "PERENNIAL_PORT": str(free_port())}
+    params = trained_clone / "params.yaml"
+    shipped = params.read_text()
+    assert "retrain_every_days: 56" in shipped
+    params.write_text(shipped.replace("retrain_every_days: 56", "retrain_every_days: 28"))
     run = subprocess.run(
         [sys.executable, "-m", "benchmarks.replay", "--until", "2013-05-05"],
         cwd=trained_clone, env=variables, timeout=900,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
+    params.write_text(shipped)
     assert run.returncode == 0, (run.stdout + run.stderr)[-3000:]
 
     figures = json.loads((trained_clone / "benchmarks/results/replay.json").read_text())
