@@ -3,6 +3,8 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
+# Threads that wait for work give the processor away: two trainings at once otherwise stall each other.
+export OMP_WAIT_POLICY ?= PASSIVE
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header -q
 

@@ -23,7 +23,7 @@ def environment() -> dict[str, str]:
     return {**inherited, "PATH": f"{tools}{os.pathsep}{inherited['PATH']}"}
 
 
-def run_in(directory: Path, *command: str, seconds: float = 600) -> str:
+def run_in(directory: Path, *command: str, seconds: float = 1800) -> str:
     """Run to success; what it printed."""
     run = subprocess.run(
         command, cwd=directory, env=environment(), timeout=seconds,

@@ -1,13 +1,14 @@
 """Samples are uniform, stable and nested; what is counted in them is near the truth."""
 
 import json
+import random
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, insert, select, text
-from uuid_utils import uuid7
 
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
@@ -42,7 +43,8 @@ def engine(
 def fill(engine: Engine) -> None:
     migrate(engine)
     times = [START + timedelta(seconds=i) for i in range(ROWS)]
-    rows = [{"prediction_id": str(uuid7()), "predicted_at": at, "event_time": at,
+    bits = random.Random(7).getrandbits  # the same samples in every run
+    rows = [{"prediction_id": str(UUID(int=bits(128))), "predicted_at": at, "event_time": at,
              "model_version": "v", "features": "{}", "prediction": "1", "probability": 0.5}
             for at in times]  # fmt: skip
     known = [{"prediction_id": row["prediction_id"], "outcome": json.dumps(0), "observed_at": END,
