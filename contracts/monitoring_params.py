@@ -54,6 +54,17 @@ class EstimateParams(Section):
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.95
 
 
+class Reliance(Section):
+    """When a challenger counts as having forgotten a column on which the champion relies.
+
+    `least`: what the column saves the champion on golden rows, as share of its loss there; `share`:
+    the challenger's answers hang less than so much as the champion's on it.
+    """
+
+    least: Annotated[float, Field(gt=0)] = 0.02
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+
 class GoldenGate(Section):
     """What a challenger may cost on the golden rows, and what it may gain elsewhere alone.
 
@@ -66,6 +77,7 @@ class GoldenGate(Section):
     max_t: float = 1.0
     believed: Annotated[float, Field(ge=0)] = 0.015
     per_gain: Annotated[float, Field(ge=0)] = 12.0
+    reliance: Reliance | None = Reliance()  # none: only losses are compared there
 
 
 class SegmentGate(Section):

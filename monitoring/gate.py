@@ -1,5 +1,6 @@
 """Decides whether a challenger may be promoted. Pure: both answers on rows that neither learned."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from contracts.params import Task
 from monitoring.golden import GoldenVerdict
 from monitoring.intervals import Interval, jackknife_days
 from monitoring.performance import t_over_days
+from monitoring.reliance import Forgotten
 from monitoring.segments import Segment, hurt_segments
 
 _DAY = "D"
@@ -104,8 +106,9 @@ def unless_golden_refuses(
 ) -> Verdict:
     """The verdict on outcomes, which anybody may have sent, under that on rows that nobody can.
 
-    A challenger that is much better on outcomes and no better on golden rows has learned what only
-    outcomes say. The world may have changed so, or they are wrong: a person has to know.
+    A forgotten column refuses a challenger, whatever it saves. One that is much better on outcomes
+    and no better on golden rows has learned what only outcomes say. The world may have changed so,
+    or they are wrong: a person has to know.
     """
     if golden is None:
         told = "there is no golden set, so outcomes alone have judged"
@@ -115,8 +118,22 @@ def unless_golden_refuses(
         reasons.reverse()
     elif told := _too_good(verdict, golden, params):
         reasons.insert(0, told)
+    if golden.forgotten:
+        reasons.insert(0, _forgotten(golden.forgotten))
     promote = verdict.promote and reasons[0] == verdict.reason
     return replace(verdict, promote=promote, reason="; ".join(reasons), golden=golden)
+
+
+def _forgotten(columns: Sequence[Forgotten]) -> str:
+    each = ", ".join(
+        f"{c.column} (worth {c.worth:.4f} loss a row to the champion; shuffled, it moves the "
+        f"champion's answers by {c.champion:.3g}, the challenger's by {c.challenger:.3g})"
+        for c in columns
+    )
+    return (
+        f"it has forgotten what the champion relies on, by golden rows: {each}. Look whether the "
+        "column still belongs to its rows; if so, promote it by hand"
+    )
 
 
 def _too_good(verdict: Verdict, golden: GoldenVerdict, params: GoldenGate) -> str:

@@ -1,7 +1,7 @@
 """Judges a challenger on rows that no outcome can reach; they lie in the champion's bundle."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from contracts.schema import BLOCK, FeatureSchema
 from monitoring.intervals import Interval, jackknife_days
 from monitoring.performance import t_over_days
 from monitoring.recalibration import levelled
+from monitoring.reliance import Forgotten, find_forgotten
 
 DIGEST_LENGTH = 12
 # Blocks of fewer rows on average have no level of their own; all golden rows have one then.
@@ -35,6 +36,7 @@ class GoldenVerdict:
     Attributes:
         blocks: days, groups or rows, see pipeline/golden.py.
         interval: of the cost, 95 %.
+        forgotten: columns of the champion's; any refuses the challenger, `passed` or not.
     """
 
     passed: bool
@@ -46,6 +48,7 @@ class GoldenVerdict:
     cost: float | None = None
     t: float | None = None
     interval: Interval | None = None
+    forgotten: tuple[Forgotten, ...] = ()
 
     @property
     def saved_share(self) -> float:
@@ -56,12 +59,19 @@ class GoldenVerdict:
 
 
 def judge_golden(
-    champion: Bundle, challenger: Bundle, params: GoldenGate, recalibrate: Recalibrate | None
+    champion: Bundle,
+    challenger: Bundle,
+    params: GoldenGate,
+    recalibrate: Recalibrate | None,
+    generator: np.random.Generator,
 ) -> GoldenVerdict | None:
     """Let both models answer the champion's golden rows; refuse a challenger that does worse.
 
     Truths are the champion's, and the answers are given here, so nothing that a retrain has
     written about itself is believed.
+
+    Args:
+        generator: shuffles columns, see reliance.py.
 
     Returns:
         None: neither has golden rows.
@@ -74,8 +84,11 @@ def judge_golden(
     rows = _golden(champion)
     if (refused := other_rows(rows, _golden(challenger))) is not None:
         return refused
-    old, new = (each.model().answers_of(rows).astype(float) for each in (champion, challenger))
-    return compare_golden(champion.schema, rows, old, new, params, recalibrate)
+    old, new = (each.model().answers_of for each in (champion, challenger))
+    answers = old(rows).astype(float), new(rows).astype(float)
+    found = compare_golden(champion.schema, rows, *answers, params, recalibrate)
+    forgotten = find_forgotten(champion.schema, rows, old, new, params.reliance, generator)
+    return replace(found, forgotten=forgotten)
 
 
 def compare_golden(

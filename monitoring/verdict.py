@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
 
 from contracts.bundle import load_bundle
@@ -19,7 +20,8 @@ def judge_challenger(run: Challenge, version: str, holdout: pd.DataFrame) -> Ver
     """
     challenger = load_bundle(run.settings.bundles_dir / version)
     gate, recalibrate = run.params.monitoring.gate.golden, run.params.monitoring.recalibrate
-    golden = judge_golden(run.base, challenger, gate, recalibrate)
+    generator = np.random.default_rng(run.params.train.seed)
+    golden = judge_golden(run.base, challenger, gate, recalibrate, generator)
     return unless_golden_refuses(_judge(run, holdout), golden, gate)
 
 

@@ -12,7 +12,7 @@ from benchmarks.gate.tables import as_tables, missed, summarise
 
 def trial(at: str, kind: str, promote: bool, gained: float, t: float = 1.0) -> dict[str, Any]:
     verdict = {"promote": promote, "t": t, "asked_t": 0.5, "hurt": [], "reason": "saves",
-               "golden": {"passed": promote}}  # fmt: skip
+               "golden": {"passed": promote, "forgotten": []}}  # fmt: skip
     return {"at": at, "kind": kind, "champion": "x", "gained": gained, "verdict": verdict}
 
 
@@ -33,7 +33,7 @@ def test_trials_are_counted_by_stretch_and_kind() -> None:
     assert whole["sabotaged_and_worse"] == {"trials": 2, "promoted": 0}
     assert (whole["better"]["trials"], late["better"]["trials"]) == (5, 4)
     assert whole["kinds"]["noise"]["by"] == {
-        "outcomes": 1, "segments": 0, "golden": 2, "belief": 0
+        "outcomes": 1, "segments": 0, "golden": 2, "forgotten": 0, "belief": 0
     }  # fmt: skip
     table = as_tables({"summary": found, "seconds": 60})
     assert "| May to December | 0 of 2 | 4 of 5 | 1 of 5 | 1 of 3 |" in table

@@ -45,13 +45,14 @@ def _of_kind(found: Trials) -> dict[str, Any]:
 
 
 def _counted(found: Trials) -> dict[str, int]:
-    """What refused them: any of the three may have."""
+    """What refused them: more than one may have."""
     verdicts = [t["verdict"] for t in found if not t["verdict"]["promote"]]
     return {
         "outcomes": sum(_on_outcomes(v) for v in verdicts),
         "segments": sum(bool(v["hurt"]) for v in verdicts),
         "golden": sum(not v["golden"]["passed"] for v in verdicts),
-        "belief": sum(v["reason"].startswith("too good") for v in verdicts),
+        "forgotten": sum(bool(v["golden"]["forgotten"]) for v in verdicts),
+        "belief": sum("too good to be" in v["reason"] for v in verdicts),
     }
 
 
@@ -82,8 +83,8 @@ def as_tables(figures: dict[str, Any]) -> str:
     ]  # fmt: skip
     kinds = [
         ["sabotage", "trials", "loss added", "worse", "promoted", "of them worse",
-         "refused by outcomes", "segments", "golden rows", "disbelief"],
-        ["---"] * 10,
+         "refused by outcomes", "segments", "golden rows", "a forgotten column", "disbelief"],
+        ["---"] * 11,
         *(_kind(*each) for each in figures["summary"]["May to December"]["kinds"].items()),
     ]  # fmt: skip
     tables = ["\n".join(f"| {' | '.join(line)} |" for line in part) for part in (lines, kinds)]
@@ -105,6 +106,6 @@ def _stretch(name: str, found: dict[str, Any]) -> list[str]:
 def _kind(name: str, found: dict[str, Any]) -> list[str]:
     by = found["by"]
     counts = (found["worse"], found["promoted"], found["promoted_and_worse"])
-    refused = (by["outcomes"], by["segments"], by["golden"], by["belief"])
+    refused = (by["outcomes"], by["segments"], by["golden"], by["forgotten"], by["belief"])
     return [name, str(found["trials"]), f"{-found['gained']:+.3f}", *map(str, counts),
             *map(str, refused)]  # fmt: skip

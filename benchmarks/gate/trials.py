@@ -1,7 +1,7 @@
 """One trial: a champion and a challenger before the product's gate, and the month that followed."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from contracts.params import Params
 from monitoring.gate import Verdict, judge, unless_golden_refuses
 from monitoring.golden import compare_golden, other_rows
 from monitoring.recalibration import Labelled, follow
+from monitoring.reliance import find_forgotten
 from pipeline.splits import backtest_folds
 
 DAY = pd.Timedelta(days=1)
@@ -121,7 +122,9 @@ def _gate(
             return unless_golden_refuses(verdict, refused, gate)
     found = compare_golden(schema, golden, champion.answer(golden), challenger(golden), gate,
                            monitoring.recalibrate)  # fmt: skip
-    return unless_golden_refuses(verdict, found, gate)
+    forgotten = find_forgotten(schema, golden, champion.answer, challenger, gate.reliance,
+                               np.random.default_rng(0))  # fmt: skip
+    return unless_golden_refuses(verdict, replace(found, forgotten=forgotten), gate)
 
 
 def _followed(

@@ -19,6 +19,16 @@ FOLLOWED = Recalibrate()
 BLOCKS = np.repeat(np.arange(8), 100)
 
 
+def judged(
+    champion: Bundle,
+    challenger: Bundle,
+    params: GoldenGate = ASKED,
+    recalibrate: Recalibrate | None = None,
+) -> GoldenVerdict | None:
+    generator = np.random.default_rng(0)
+    return judge_golden(champion, challenger, params, recalibrate, generator)
+
+
 @pytest.fixture(scope="module")
 def golden() -> pd.DataFrame:
     return make_rows(seed=9, rows=800).assign(**{BLOCK: BLOCKS})
@@ -39,7 +49,7 @@ def champion(tmp_path: Path, golden: pd.DataFrame) -> Bundle:
 
 
 def test_equal_model_passes(champion: Bundle) -> None:
-    found = judge_golden(champion, champion, ASKED, FOLLOWED)
+    found = judged(champion, champion, recalibrate=FOLLOWED)
 
     assert found is not None
     assert found.passed
@@ -50,7 +60,7 @@ def test_poisoned_model_is_refused_whatever_outcomes_say(
     tmp_path: Path, champion: Bundle, golden: pd.DataFrame, flipped: bytes
 ) -> None:
     make_bundle(tmp_path / "poisoned", golden=golden, onnx=flipped)
-    found = judge_golden(champion, load_bundle(tmp_path / "poisoned"), ASKED, None)
+    found = judged(champion, load_bundle(tmp_path / "poisoned"))
 
     assert found is not None
     assert not found.passed
@@ -62,11 +72,30 @@ def test_poisoned_model_is_refused_whatever_outcomes_say(
     assert verdict.reason.startswith("on 800 golden rows it costs")
 
 
+def test_model_whose_column_was_shuffled_before_it_learned_has_forgotten_it(
+    tmp_path: Path, champion: Bundle, golden: pd.DataFrame
+) -> None:
+    rows, schema = make_rows(seed=0, rows=4000), make_schema()
+    shuffled = rows.assign(hour=np.random.default_rng(0).permutation(rows["hour"]))
+    onnx = convert_model(train_model(shuffled, schema), schema)
+    make_bundle(tmp_path / "forgetful", golden=golden, onnx=onnx)
+    forgetful = load_bundle(tmp_path / "forgetful")
+
+    found = judged(champion, forgetful)
+
+    assert found is not None
+    assert [each.column for each in found.forgotten] == ["hour"]
+    off = judged(champion, forgetful, ASKED.model_copy(update={"reliance": None}))
+    assert off is not None
+    assert off.forgotten == ()
+    assert off.cost == found.cost
+
+
 def test_challenger_with_other_rows_is_refused(
     tmp_path: Path, champion: Bundle, golden: pd.DataFrame
 ) -> None:
     make_bundle(tmp_path / "other", golden=golden.assign(late=1 - golden.late))
-    found = judge_golden(champion, load_bundle(tmp_path / "other"), ASKED, None)
+    found = judged(champion, load_bundle(tmp_path / "other"))
 
     assert found is not None
     assert not found.passed
@@ -80,7 +109,7 @@ def test_set_that_only_one_has_is_refused(tmp_path: Path, champion: Bundle, lack
     bare = load_bundle(tmp_path / "bare")
     both = (bare, champion) if lacks == "champion" else (champion, bare)
 
-    found = judge_golden(*both, ASKED, None)
+    found = judged(*both)
 
     assert found is not None
     assert not found.passed
@@ -94,7 +123,7 @@ def test_same_values_in_other_bytes_are_the_same_set(
     assert other != champion.files[GOLDEN]
     written = Bundle("other", champion.manifest, {**champion.files, GOLDEN: other})
 
-    found = judge_golden(champion, written, ASKED, None)
+    found = judged(champion, written)
 
     assert found is not None
     assert found.passed
@@ -104,7 +133,7 @@ def test_without_golden_sets_outcomes_alone_judge_and_it_is_said(tmp_path: Path)
     make_bundle(tmp_path / "bare")
     bare = load_bundle(tmp_path / "bare")
 
-    assert judge_golden(bare, bare, ASKED, None) is None
+    assert judged(bare, bare) is None
     verdict = unless_golden_refuses(Verdict(True, "saves", 5000, 28), None, ASKED)
     assert verdict.promote
     assert "no golden set" in verdict.reason
