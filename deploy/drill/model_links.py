@@ -19,7 +19,8 @@ from monitoring.retrain import Outcome, run_retrain
 from monitoring.triggers import of_person
 
 HARM_DAYS, LATER_DAYS, PROBATION_DAYS = 28, 14, 10
-CHECK_SECONDS, ALERT_SECONDS, RETRAIN_SECONDS, SWAP_SECONDS = 120.0, 15.0, 300.0, 15.0
+# Nobody waits so long but on a busy machine, or for a link that is cut.
+CHECK_SECONDS, ALERT_SECONDS, RETRAIN_SECONDS, SWAP_SECONDS = 600.0, 45.0, 900.0, 45.0
 
 
 def alarm(stage: Stage) -> str:

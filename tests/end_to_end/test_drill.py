@@ -19,7 +19,7 @@ from deploy.drill.place import SMALL, lay_over
 from tests.end_to_end.conftest import ROOT, environment
 
 AT_ONCE = 2  # drills; most of their time is waiting
-SECONDS = 1200
+SECONDS = 3000
 
 
 @dataclass(frozen=True)
