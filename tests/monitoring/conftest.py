@@ -12,8 +12,7 @@ from sqlalchemy import Engine, insert
 from uuid_utils import uuid7
 
 from contracts.bundle import Bundle, load_bundle, save_bundle
-from contracts.database import make_engine, write_transaction
-from contracts.migrate import migrate
+from contracts.database import write_transaction
 from contracts.params import Params
 from contracts.registry import promote, register
 from contracts.schema import FeatureSchema
@@ -23,6 +22,7 @@ from pipeline.onnx_export import to_onnx
 from pipeline.reference import answer_unseen
 from pipeline.search import Chosen
 from pipeline.train import fit
+from tests.migrated import migrated_engine
 from tests.pipeline.conftest import january, params, schema, year
 
 __all__ = ["january", "params", "schema", "year"]
@@ -114,8 +114,7 @@ def world(tmp_path: Path, trained: Path) -> Iterator[World]:
 
 def make_world(tmp_path: Path, trained: Path) -> Iterator[World]:
     """A database in which a bundle is champion since February."""
-    engine = make_engine(f"sqlite:///{tmp_path}/perennial.db")
-    migrate(engine)
+    engine = migrated_engine(f"sqlite:///{tmp_path}/perennial.db")
     version = register(engine, tmp_path / "bundles", trained, FEBRUARY, {})
     with write_transaction(engine) as connection:
         promote(connection, version, actor="test", reason="first", now=FEBRUARY)

@@ -10,11 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import Engine, func, select
 
-from contracts.database import make_engine
-from contracts.migrate import migrate
 from contracts.params import Task
 from contracts.tables import predictions
 from pipeline.scoring.ledger import record
+from tests.migrated import migrated_engine
 from tests.pipeline.scoring import ROWS, Run, bundles, run, table
 
 __all__ = ["bundles", "run", "table"]
@@ -24,8 +23,7 @@ __all__ = ["bundles", "run", "table"]
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     url = f"sqlite:///{tmp_path}/perennial.db"
     monkeypatch.setenv("PERENNIAL_DATABASE_URL", url)
-    engine = make_engine(url)
-    migrate(engine)
+    engine = migrated_engine(url)
     yield engine
     engine.dispose()
 
