@@ -36,7 +36,7 @@ from monitoring.outlook import look_ahead, say, settle
 from monitoring.performance import Performance, measure
 from monitoring.policy import Decision, Evidence, decide
 from monitoring.report_files import name_report, prune_reports
-from monitoring.reports import ReportError, write_report
+from monitoring.reports import Draw, ReportError, write_report
 from monitoring.sampling import count_labelled, count_rows
 from monitoring.triggers import decline
 from monitoring.windows import find_start, read_rows, read_scores
@@ -89,6 +89,7 @@ def run_check(
     params: Monitoring,
     now: datetime,
     due: str | None = None,
+    draw: Draw = write_report,
 ) -> Check:
     """Check the window that ends now and record it; starts nothing.
 
@@ -96,6 +97,7 @@ def run_check(
 
     Args:
         due: why a retrain is due by the calendar; None = it is not.
+        draw: makes the page, in a process of its own and in seconds.
 
     Raises:
         NoChampionError: nothing was ever promoted.
@@ -125,7 +127,7 @@ def run_check(
             apart = look_apart(bundle, frame, inputs.causes, generator)
         name = name_report(check_id, now)
         try:
-            findings = write_report(bundle, frame, inputs.causes, reports / name)
+            findings = draw(bundle, frame, inputs.causes, reports / name)
         except ReportError as error:  # performance is judged all the same
             name, findings = None, {"error": str(error)}
         findings["versions"] = frame[VERSION].value_counts(normalize=True).to_dict()

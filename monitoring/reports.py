@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ SEED = 1  # the same bundle always looks at the same
 DEADLINE_SECONDS = 600
 # A column takes 60 to 110 kB of a page, the rest of it 3.7 MB, and pages stay below 5 MB.
 MOST_FEATURES = 10
+
+# As write_report: bundle, window, causes and file -> findings.
+Draw = Callable[[Bundle, pd.DataFrame, Sequence[str], Path], dict[str, Any]]
 
 
 class ReportError(RuntimeError):

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from contracts.database import make_engine, write_transaction
-from contracts.migrate import migrate
+from contracts.database import write_transaction
 from contracts.registry import promote, register
 from contracts.settings import Settings
 from service.access.caller import Scope
 from service.access.key_store import ALL_SCOPES, NewKey, create_key, prefix_of, revoke_key
 from service.app import create_app
 from tests.bundles import make_bundle
+from tests.migrated import migrated_engine
 
 with warnings.catch_warnings():
     # Starlette would rather have httpx2; every test module after this one finds it imported.
@@ -67,8 +67,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def engine(settings: Settings) -> Iterator[Engine]:
     """The migrated, empty database of this test."""
-    engine = make_engine(settings.database_url)
-    migrate(engine)
+    engine = migrated_engine(settings.database_url)
     yield engine
     engine.dispose()
 

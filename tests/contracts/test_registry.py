@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, insert, select
 
-from contracts.database import make_engine, write_transaction
-from contracts.migrate import migrate
+from contracts.database import write_transaction
 from contracts.registry import (
     NothingToRollBackError,
     UnknownVersionError,
@@ -23,14 +22,14 @@ from contracts.registry import (
 )
 from contracts.tables import AWAITING, retrains, stage_changes
 from tests.contracts.test_bundle import CONTENT, FACTS, save_bundle
+from tests.migrated import migrated_engine
 
 NOW = datetime(2013, 4, 1, tzinfo=UTC)
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = make_engine(f"sqlite:///{tmp_path}/perennial.db")
-    migrate(engine)
+    engine = migrated_engine(f"sqlite:///{tmp_path}/perennial.db")
     yield engine
     engine.dispose()
 

@@ -9,8 +9,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, insert
 
-from contracts.database import make_engine, write_transaction
-from contracts.migrate import migrate
+from contracts.database import write_transaction
 from contracts.registry import (
     NothingToRollBackError,
     champion,
@@ -20,6 +19,7 @@ from contracts.registry import (
 )
 from contracts.tables import model_versions, stage_changes
 from tests.conftest import NOW
+from tests.migrated import migrated_engine
 
 WHY = {"actor": "a test", "reason": "to try", "now": NOW}
 
@@ -28,8 +28,7 @@ WHY = {"actor": "a test", "reason": "to try", "now": NOW}
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Versions A, B and C are registered."""
     directory: Path = tmp_path_factory.mktemp("rollback")
-    engine = make_engine(f"sqlite:///{directory}/perennial.db")
-    migrate(engine)
+    engine = migrated_engine(f"sqlite:///{directory}/perennial.db")
     moments = dict.fromkeys(("registered_at", "trained_from", "trained_until"), NOW)
     with write_transaction(engine) as connection:
         for version in "ABC":

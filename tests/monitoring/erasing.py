@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy import Engine, func, insert, select
 
 from contracts import audit
-from contracts.database import checkpoint, make_engine, write_transaction
-from contracts.migrate import migrate
+from contracts.database import checkpoint, write_transaction
 from contracts.registry import promote, register
 from contracts.settings import Settings
 from contracts.subject import Subject
@@ -25,6 +24,7 @@ from monitoring.erase import run_erasure
 from monitoring.erasure import Erasure
 from monitoring.whereabouts import Found
 from tests.bundles import make_bundle
+from tests.migrated import migrated_engine
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 WHO = "customer-4711"
@@ -48,8 +48,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def engine(settings: Settings, tmp_path: Path) -> Iterator[Engine]:
     """A champion, and 400 rows of which every tenth is the subject's, half with an outcome."""
-    engine = make_engine(settings.database_url)
-    migrate(engine)
+    engine = migrated_engine(settings.database_url)
     make_bundle(tmp_path / "bundle", seed=0)
     version = register(engine, settings.bundles_dir, tmp_path / "bundle", NOW, {})
     with write_transaction(engine) as connection:

@@ -14,7 +14,7 @@ import pytest
 from contracts.settings import Settings
 from monitoring.alerts import Alerts, AlertUrlError, News, news_of_check, news_of_retrain
 from monitoring.check import last_facts, run_check
-from tests.monitoring.conftest import FEBRUARY, World
+from tests.monitoring.conftest import FEBRUARY, World, blank_page
 from tests.pipeline.conftest import params  # noqa: F401  # a fixture
 
 QUIET = {"alarm": False, "reason": "no drift", "causes": []}
@@ -138,7 +138,8 @@ def test_a_recorded_check_is_what_the_next_compares_with(
     with world.engine.connect() as connection:
         assert last_facts(connection) is None
     week = FEBRUARY + pd.Timedelta(days=7)
-    check = run_check(world.engine, world.bundles, world.reports, params.monitoring, week)
+    places = world.engine, world.bundles, world.reports
+    check = run_check(*places, params.monitoring, week, draw=blank_page)
     assert check.decision.alarm
     with world.engine.connect() as connection:
         found = last_facts(connection)

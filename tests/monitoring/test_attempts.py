@@ -29,6 +29,7 @@ from monitoring.attempts import (
 from monitoring.decisions import as_text, newest
 from monitoring.governor import Trigger
 from monitoring.history import read_history
+from tests.migrated import migrated_engine
 from tests.postgresql import temporary_postgresql
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -38,8 +39,7 @@ ASKERS = 5
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = make_engine(f"sqlite:///{tmp_path}/perennial.db")
-    migrate(engine)
+    engine = migrated_engine(f"sqlite:///{tmp_path}/perennial.db")
     yield engine
     engine.dispose()
 

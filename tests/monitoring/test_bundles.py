@@ -12,9 +12,8 @@ import pytest
 from sqlalchemy import Engine, insert, select
 
 from contracts.bundle import Bundle, load_bundle, save_bundle
-from contracts.database import make_engine, write_transaction
+from contracts.database import write_transaction
 from contracts.lineage import RETIRED, facts_of
-from contracts.migrate import migrate
 from contracts.registry import (
     UnknownVersionError,
     champions,
@@ -29,6 +28,7 @@ from contracts.traffic import Rule, append_rule
 from monitoring.bundles import GoneError, load_again, remove_old_bundles
 from monitoring.recalibrate import save_recalibrated
 from monitoring.why import describe, find_reasons
+from tests.migrated import migrated_engine
 from tests.task_bundles import make_task_bundle
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -87,8 +87,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    engine = make_engine(f"sqlite:///{tmp_path}/perennial.db")
-    migrate(engine)
+    engine = migrated_engine(f"sqlite:///{tmp_path}/perennial.db")
     yield Shelf(engine, tmp_path / "bundles", tmp_path)
     engine.dispose()
 

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from sqlalchemy import insert, select
 
-from contracts.database import make_engine, write_transaction
-from contracts.migrate import migrate
+from contracts.database import write_transaction
 from contracts.monitoring_params import Monitoring
 from contracts.params import Params
 from contracts.schema import FeatureSchema
 from contracts.tables import checks, retrains
 from monitoring.check import Check, NoChampionError, find_end, run_check
+from tests.migrated import migrated_engine
 from tests.monitoring.conftest import FEBRUARY, World
 
 pytestmark = pytest.mark.filterwarnings("ignore:::evidently", "ignore:::plotly", "ignore:::scipy")
@@ -122,8 +122,7 @@ def test_a_window_of_so_many_rows_is_checked(
 
 
 def test_without_champion_the_remedy_is_named(tmp_path: Path, monitoring: Monitoring) -> None:
-    engine = make_engine(f"sqlite:///{tmp_path}/empty.db")
-    migrate(engine)
+    engine = migrated_engine(f"sqlite:///{tmp_path}/empty.db")
 
     with pytest.raises(NoChampionError, match="contracts.registry promote"):
         run_check(engine, tmp_path, tmp_path, monitoring, WEEK)

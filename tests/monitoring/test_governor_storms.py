@@ -21,14 +21,14 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Engine, delete, func, select
 
-from contracts.database import make_engine, write_transaction
-from contracts.migrate import migrate
+from contracts.database import write_transaction
 from contracts.monitoring_params import Policy
 from contracts.params import load_params
 from contracts.tables import decisions, leases, retrains
 from monitoring.attempts import LEASE, LeaseLostError, RefusedError, Ticket, begin, note, recover
 from monitoring.governor import Trigger
 from monitoring.leases import LENGTH, release, renew
+from tests.migrated import migrated_engine
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -202,8 +202,7 @@ class Storm(RuleBasedStateMachine):
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = make_engine(f"sqlite:///{tmp_path_factory.mktemp('storm')}/perennial.db")
-    migrate(engine)
+    engine = migrated_engine(f"sqlite:///{tmp_path_factory.mktemp('storm')}/perennial.db")
     yield engine
     engine.dispose()
 

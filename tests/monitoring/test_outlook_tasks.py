@@ -13,13 +13,13 @@ from sqlalchemy import Engine, insert
 from uuid_utils import uuid7
 
 from contracts.bundle import Bundle
-from contracts.database import make_engine, write_transaction
-from contracts.migrate import migrate
+from contracts.database import write_transaction
 from contracts.params import Params, Task
 from contracts.schema import EVENT_TIME
 from contracts.tables import outcomes, predictions
 from monitoring.outlook import look_ahead
 from monitoring.windows import read_rows
+from tests.migrated import migrated_engine
 from tests.task_bundles import make_rows, make_task_bundle
 
 NOW = datetime(2026, 5, 8, tzinfo=UTC)
@@ -27,8 +27,7 @@ NOW = datetime(2026, 5, 8, tzinfo=UTC)
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = make_engine(f"sqlite:///{tmp_path}/perennial.db")
-    migrate(engine)
+    engine = migrated_engine(f"sqlite:///{tmp_path}/perennial.db")
     yield engine
     engine.dispose()
 

@@ -10,8 +10,7 @@ import pytest
 from sqlalchemy import Connection, Engine, func, insert, select
 
 from contracts import audit
-from contracts.database import make_engine, write_transaction
-from contracts.migrate import migrate
+from contracts.database import write_transaction
 from contracts.monitoring_params import Monitoring, Retention
 from contracts.params import ParamsError, load_params
 from contracts.tables import (
@@ -25,6 +24,7 @@ from monitoring import leases
 from monitoring.attempts import LEASE as RETRAIN
 from monitoring.deletion import LOCK_SECONDS, MOST_ROWS, next_size
 from monitoring.retention import Kept, run_retention
+from tests.migrated import migrated_engine
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 90
@@ -33,8 +33,7 @@ DAYS = 90
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     """Ten predictions a day for DAYS days, every second one with an outcome."""
-    engine = make_engine(f"sqlite:///{tmp_path}/perennial.db")
-    migrate(engine)
+    engine = migrated_engine(f"sqlite:///{tmp_path}/perennial.db")
     with write_transaction(engine) as connection:
         fill(connection)
     yield engine

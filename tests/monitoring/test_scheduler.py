@@ -17,8 +17,6 @@ import pytest
 import yaml
 from sqlalchemy import Engine, select
 
-from contracts.database import make_engine
-from contracts.migrate import migrate
 from contracts.params import ParamsError, load_params
 from contracts.registry import champion
 from contracts.settings import Settings
@@ -31,6 +29,7 @@ from monitoring.jobs import check_and_retrain, recalibrate, retrain_in_turn
 from monitoring.policy import Decision, Wish
 from monitoring.scheduler import jobs_of
 from monitoring.triggers import decline
+from tests.migrated import migrated_engine
 from tests.monitoring.conftest import World
 
 
@@ -54,8 +53,7 @@ def _rows(engine: Engine) -> tuple[int, list[str]]:
 
 def test_nothing_served_means_nothing_checked(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, database_url=f"sqlite:///{tmp_path}/empty.db")
-    engine = make_engine(settings.database_url)
-    migrate(engine)
+    engine = migrated_engine(settings.database_url)
     check_and_retrain(engine, settings, threading.Event(), Alerts([]))
 
     assert _rows(engine) == (0, [])

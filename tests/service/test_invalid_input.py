@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 from starlette.testclient import TestClient
 
-from contracts.database import make_engine
-from contracts.migrate import migrate
 from contracts.registry import register
 from contracts.settings import Settings
 from contracts.tables import predictions
@@ -20,6 +18,7 @@ from service.answer.decoder import MAX_PROBLEMS
 from service.app import create_app
 from tests.bundles import EXAMPLE
 from tests.conftest import NOW, OPEN, MadeBundle, make_champion
+from tests.migrated import migrated_engine
 
 VALUES = list(EXAMPLE.values())
 SURROGATE = json.loads('"\\ud800"')
@@ -125,8 +124,7 @@ def shared(
         bundles_dir=place / "bundles",
         **OPEN,
     )
-    engine = make_engine(settings.database_url)
-    migrate(engine)
+    engine = migrated_engine(settings.database_url)
     register(engine, settings.bundles_dir, bundle_a.directory, NOW, {})
     make_champion(engine, bundle_a.version)
     with TestClient(create_app(settings)) as client:
