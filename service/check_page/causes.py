@@ -24,7 +24,9 @@ class Cause:
         rank: 1 = the gravest; None = it is shown for comparison, and has not changed.
         effect: share of rows.
         usual: what one window in twenty without a change exceeds, or the worst block of training.
-        weight: in the champion's answers, as a share of the most important feature's.
+        importance: how far the answers move, on average, when its values are shuffled.
+        weight: the same as a share of the most important feature's.
+        worth: loss a row that it saved before the window.
     """
 
     column: str
@@ -32,13 +34,15 @@ class Cause:
     found: str
     effect: float | None
     usual: float | None
+    importance: float | None
     weight: float | None
+    worth: float | None
 
 
 def read_causes(findings: Mapping[str, Any]) -> list[Cause]:
     """Causes by rank, then what else was compared."""
     inputs, weights = section(findings, "inputs"), section(section(findings, "drift"), "influence")
-    named = texts(inputs, "causes")
+    worth, named = section(section(findings, "harm"), "weights"), texts(inputs, "causes")
     evidence = _evidence(inputs)
     largest = max((number(weights, each) or 0 for each in weights), default=0)
     found = []
@@ -47,7 +51,7 @@ def read_causes(findings: Mapping[str, Any]) -> list[Cause]:
         weight = number(weights, column)
         share = weight / largest if weight is not None and largest > 0 else None
         rank = named.index(column) + 1 if column in named else None
-        found.append(Cause(column, rank, what, effect, usual, share))
+        found.append(Cause(column, rank, what, effect, usual, weight, share, number(worth, column)))
     return found
 
 
