@@ -7,7 +7,7 @@ from typing import Any
 
 from service.check_page.apart import Apart, read_apart
 from service.check_page.causes import Cause, read_causes
-from service.check_page.findings import interval, number, section, texts
+from service.check_page.findings import entries, interval, number, section, texts
 from service.check_page.harm import Harm, read_harm
 from service.check_page.performance import (
     Measure,
@@ -57,6 +57,8 @@ class View:
     state: str
     decision: str
     reasons: list[str]
+    judged_by: str | None  # the check whose findings of the window these are; None = this one
+    late: int  # rows of earlier windows, or of this one, that came after they were judged
     versions: list[tuple[str, float]]  # share of the window's rows, largest first
     p: float | None
     rate: float | None
@@ -88,6 +90,7 @@ def make_view(
     found = check["findings"]
     drift, name = section(found, "drift"), loss_name(metrics)
     inputs, harm = section(found, "inputs"), read_harm(found, name)
+    window, by = section(found, "window"), section(found, "window").get("by")
     style, state = STATES.get(check["state"], ("quiet", check["state"]))
     told = (texts(inputs, "reasons"), harm.reasons if harm else [])
     return View(
@@ -96,6 +99,8 @@ def make_view(
         state,
         _DECISIONS.get(check["decision"], f"The decision: {check['decision']}."),
         _reasons(check["reason"], *told, check["state"]),
+        by if isinstance(by, str) else None,
+        round(sum(number(each, "rows") or 0 for each in entries(window, "late"))),
         _versions(section(drift, "versions"), check["model_version"]),
         number(inputs, "p"),
         number(inputs, "rate"),

@@ -176,6 +176,19 @@ def test_the_classifier_explains_by_which_columns(client: TestClient, engine: En
     assert "No better than usual" in client.get("/reports/c2").text
 
 
+def test_a_window_that_was_judged_before_says_so_and_late_rows_are_counted(
+    client: TestClient, engine: Engine
+) -> None:
+    add(engine, 1)
+    late = [{"check_id": "c0", "rows": 1000}, {"check_id": "c1", "rows": 234}]
+    add(engine, 2, {**FINDINGS, "window": {"kind": "tumbling", "by": "c1", "late": late}})
+
+    assert "came after they were judged" not in client.get("/reports/c1").text
+    page = client.get("/reports/c2").text
+    assert 'was judged by <a href="/reports/c1">an earlier check</a>' in page
+    assert "<dt>came after they were judged</dt><dd>1,234 <" in page
+
+
 def test_past_checks_are_drawn_and_linked(client: TestClient, engine: Engine) -> None:
     for number in range(1, 60):
         found = {**FINDINGS, "performance": {"excess": number / 1000}} if number % 3 else {}
@@ -206,6 +219,8 @@ def test_past_checks_are_drawn_and_linked(client: TestClient, engine: Engine) ->
         {"harm": {"verdict": 3}, "apart": {"auc": "<b>x", "columns": [1]}},
         {"harm": {"verdict": "<b>x", "signs": [{}, 1, {"amount": 0}], "weights": [], "reasons": 2}},
         {"harm": {"verdict": "harmful", "signs": [{"what": ["<b>x"], "amount": -1e300}]}},
+        {"window": {"by": "<b>x", "late": [{}, {"rows": "x"}, 3]}},
+        {"window": {"by": 3, "late": 4}},
         {"apart": {"auc": 7, "usual": None, "columns": {"<b>x": float("nan"), "a": 1}}},
         {"drift": {"influence": {"a": "x"}, "versions": {"v": None}, "missing": {"a": 3}}},
     ],
