@@ -27,6 +27,7 @@ class Cause:
         importance: how far the answers move, on average, when its values are shuffled.
         weight: the same as a share of the most important feature's.
         worth: loss a row that it saved before the window.
+        weighed: its effect times its importance among all columns, 0 to 1.
     """
 
     column: str
@@ -37,13 +38,14 @@ class Cause:
     importance: float | None
     weight: float | None
     worth: float | None
+    weighed: float | None
 
 
 def read_causes(findings: Mapping[str, Any]) -> list[Cause]:
     """Causes by rank, then what else was compared."""
     inputs, weights = section(findings, "inputs"), section(section(findings, "drift"), "influence")
     worth, named = section(section(findings, "harm"), "weights"), texts(inputs, "causes")
-    evidence = _evidence(inputs)
+    evidence, weighed = _evidence(inputs), _weighed(findings)
     largest = max((number(weights, each) or 0 for each in weights), default=0)
     found = []
     for column in [*named, *(each for each in evidence if each not in named)][:MOST_SHOWN]:
@@ -51,8 +53,25 @@ def read_causes(findings: Mapping[str, Any]) -> list[Cause]:
         weight = number(weights, column)
         share = weight / largest if weight is not None and largest > 0 else None
         rank = named.index(column) + 1 if column in named else None
-        found.append(Cause(column, rank, what, effect, usual, weight, share, number(worth, column)))
+        found.append(
+            Cause(
+                column,
+                rank,
+                what,
+                effect,
+                usual,
+                weight,
+                share,
+                number(worth, column),
+                weighed.get(column),
+            )
+        )
     return found
+
+
+def _weighed(findings: Mapping[str, Any]) -> dict[str, float | None]:
+    causes = entries(section(findings, "weighed"), "causes")
+    return {str(each.get("column")): number(each, "weight") for each in causes}
 
 
 def _evidence(

@@ -36,6 +36,8 @@ class Harm:
     Attributes:
         reasons: as the check told them.
         signs: the gravest first.
+        broken: columns and what is wrong with them, harmful or not.
+        cost: of all of these together, loss a row.
     """
 
     verdict: str
@@ -43,6 +45,8 @@ class Harm:
     sentence: str
     reasons: list[str]
     signs: list[Sign]
+    broken: list[tuple[str, str]]
+    cost: float | None
 
 
 def read_harm(findings: Mapping[str, Any], loss: str) -> Harm | None:
@@ -58,7 +62,10 @@ def read_harm(findings: Mapping[str, Any], loss: str) -> Harm | None:
     reasons, signs = texts(found, "reasons"), _signs(found)
     style = _STYLES.get(verdict, "quiet")
     why = reasons[0].removeprefix(verdict).lstrip(",: ") if reasons else ""
-    return Harm(verdict, style, _sentence(why, signs, loss), reasons, signs)
+    told = _sentence(why, signs, loss)
+    broken = [(str(name), str(what)) for name, what in section(found, "broken").items()]
+    cost = number(found, "cost")
+    return Harm(verdict, style, told, reasons, signs, broken[:MOST_SHOWN], cost)
 
 
 def _sentence(first: str, signs: list[Sign], loss: str) -> str:

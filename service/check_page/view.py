@@ -63,6 +63,7 @@ class View:
     p: float | None
     rate: float | None
     causes: list[Cause]
+    weighed: float | None  # drift of what the champion looks at, 0 to 1
     loss: str  # what it is called
     harm: Harm | None
     apart: Apart | None
@@ -105,6 +106,7 @@ def make_view(
         number(inputs, "p"),
         number(inputs, "rate"),
         read_causes(found),
+        number(section(found, "weighed"), "drift"),
         name,
         harm,
         read_apart(found),

@@ -169,7 +169,8 @@ def _tell_of_harm(engine: Engine, check: Check) -> None:
         told = [*names, *(f"{name} = {PAYLOADS[0]}" for name in names)]
         signs = [{"what": what, "amount": 0.1, "z": 3.0} for what in told]
         found["harm"] = {"verdict": told[0], "reasons": told, "signs": signs,
-                         "weights": dict.fromkeys(names, 0.1)}  # fmt: skip
+                         "weights": dict.fromkeys(names, 0.1),
+                         "broken": {name: name for name in names}}  # fmt: skip
         found["apart"] = {"auc": 0.9, "usual": 0.8, "columns": dict.fromkeys(names, 0.2)}
         connection.execute(update(checks).where(own).values(findings=json.dumps(found)))
 

@@ -163,6 +163,22 @@ def test_causes_show_what_they_weigh_and_are_worth(client: TestClient, engine: E
     assert "0.020</td>" in temp and ">0.0123</td>" in temp
 
 
+def test_drift_is_shown_weighed_and_broken_columns_named_where_a_check_knows(
+    client: TestClient, engine: Engine
+) -> None:
+    add(engine, 1)
+    weighed = {"drift": 0.123, "causes": [{"column": "temp", "weight": 0.0456}]}
+    harm = {**FINDINGS["harm"], "broken": {"temp": "its <unit>"}, "cost": 0.04}
+    add(engine, 2, {**FINDINGS, "weighed": weighed, "harm": harm})
+
+    assert "weighed drift" not in client.get("/reports/c1").text
+    page = client.get("/reports/c2").text
+    assert "0.046</td>" in next(r for r in page.split("<tr") if 'class="name">temp<' in r)
+    assert "the drift is 0.123:" in page
+    assert "together +0.0400 log-loss a row" in page
+    assert "<b>temp</b>: its &lt;unit&gt;</li>" in page
+
+
 def test_the_classifier_explains_by_which_columns(client: TestClient, engine: Engine) -> None:
     add(engine)
     add(engine, 2, {"apart": {"auc": 0.7, "usual": 0.8, "columns": {}}})
@@ -221,6 +237,8 @@ def test_past_checks_are_drawn_and_linked(client: TestClient, engine: Engine) ->
         {"harm": {"verdict": "harmful", "signs": [{"what": ["<b>x"], "amount": -1e300}]}},
         {"window": {"by": "<b>x", "late": [{}, {"rows": "x"}, 3]}},
         {"window": {"by": 3, "late": 4}},
+        {"weighed": {"drift": "<b>x", "causes": [1, {}]}, "harm": {"broken": [1]}},
+        {"harm": {"verdict": "harmful", "broken": {"<b>x": ["<b>x"]}, "cost": None}},
         {"apart": {"auc": 7, "usual": None, "columns": {"<b>x": float("nan"), "a": 1}}},
         {"drift": {"influence": {"a": "x"}, "versions": {"v": None}, "missing": {"a": 3}}},
     ],
