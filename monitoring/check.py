@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from uuid_utils import uuid7
 
-from contracts.bundle import Bundle, BundleError, load_bundle
+from contracts.bundle import Bundle, load_bundle
+from contracts.bundle_files import BundleError
 from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
 from contracts.monitoring_params import Monitoring

@@ -14,7 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from contracts.bundle import Bundle, BundleError, Model
+from contracts.bundle import Bundle, Model
+from contracts.bundle_files import BundleError
 from contracts.monitoring_params import Monitoring
 from contracts.schema import EVENT_TIME, OUTCOME
 from monitoring.domain import Apart, tell_apart
