@@ -31,7 +31,8 @@ from benchmarks.estimate_champions import (
 )
 from benchmarks.estimate_tables import as_tables
 from benchmarks.results import write_result
-from contracts.bundle import BundleError, load_bundle
+from contracts.bundle import load_bundle
+from contracts.bundle_files import BundleError
 from contracts.monitoring_params import EstimateParams
 from contracts.params import load_params
 from contracts.schema import EVENT_TIME, OUTCOME, FeatureSchema

@@ -14,7 +14,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from contracts.bundle import REQUIRED, save_bundle
+from contracts.bundle import save_bundle
+from contracts.bundle_files import REQUIRED
 from contracts.model_frame import frame_of
 from contracts.schema import Feature, FeatureSchema, Target
 

@@ -21,7 +21,8 @@ from benchmarks.results import write_result
 from benchmarks.serving.load import Figures, load, require_wrk
 from benchmarks.serving.measure import median
 from benchmarks.serving.systems import System, service, wait_for
-from contracts.bundle import BundleError, load_bundle, save_bundle
+from contracts.bundle import load_bundle, save_bundle
+from contracts.bundle_files import BundleError
 from contracts.database import make_engine, write_transaction
 from contracts.registry import register
 from contracts.tables import predictions, shadow_predictions

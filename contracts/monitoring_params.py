@@ -166,10 +166,13 @@ class Retention(Section):
 class Monitoring(Section):
     """What checks look at, and what they may ask for.
 
+    `window`: sliding ones end when they are checked; tumbling ones at whole multiples of
+    `window_days` since a Monday, and each is judged once.
     `window_rows`: a window holds at most so many rows, the newest of `window_days`; None = all.
     """
 
     schedule: str
+    window: Literal["sliding", "tumbling"] = "sliding"
     window_days: PositiveInt
     window_rows: PositiveInt | None = None
     performance_days: PositiveInt
@@ -189,7 +192,9 @@ class Monitoring(Section):
     @property
     def longest_days(self) -> int:
         """How far back anything here looks at predictions."""
-        days = self.window_days, self.performance_days, self.policy.min_outcome_days
+        # A tumbling window is the newest until the next has ended.
+        window = self.window_days * (2 if self.window == "tumbling" else 1)
+        days = window, self.performance_days, self.policy.min_outcome_days
         followed = self.recalibrate.judged_days + self.recalibrate.days if self.recalibrate else 0
         watched = self.probation.days if self.probation else 0
         held = self.update.judged_days + 1 if self.update else 0

@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
-from contracts.audit import record
 from contracts.bundle import OFFSETS, RECALIBRATES, Bundle, copy_bundle, load_bundle
 from contracts.database import write_transaction
 from contracts.lineage import (
@@ -24,8 +23,8 @@ from contracts.lineage import (
     restore,
     retired,
 )
+from contracts.stages import append_change, audit_change, champions
 from contracts.tables import AWAITING, model_versions, retrains, stage_changes
-from contracts.traffic import Rule, append_rule, current_traffic
 
 _LOCK = 7_236_101  # names PostgreSQL's advisory lock of every change here
 
@@ -122,11 +121,11 @@ def promote(
     current = champion(connection)
     previous = current.version if current else None
     if previous != version:
-        _change(connection, "promote", version, previous, actor, reason, now)
+        append_change(connection, "promote", version, previous, actor, reason, now)
     waited = (retrains.c.challenger_version == version) & (retrains.c.state == AWAITING)
     ended = {"state": "promoted", "finished_at": now}  # so that its probation begins
     connection.execute(update(retrains).where(waited).values(ended))
-    _audit(connection, "promote", version, previous, actor, reason, now)
+    audit_change(connection, "promote", version, previous, actor, reason, now)
 
 
 def roll_back(connection: Connection, *, actor: str, reason: str, now: datetime) -> str:
@@ -143,30 +142,9 @@ def roll_back(connection: Connection, *, actor: str, reason: str, now: datetime)
     if len(reigns) < 2:
         raise NothingToRollBackError
     current, previous = reigns[:2]
-    _change(connection, "rollback", previous, current, actor, reason, now)
-    _audit(connection, "rollback", previous, current, actor, reason, now)
+    append_change(connection, "rollback", previous, current, actor, reason, now)
+    audit_change(connection, "rollback", previous, current, actor, reason, now)
     return previous
-
-
-def champions(connection: Connection) -> list[str]:
-    """The champion and those before it, newest first; whoever was rolled back is not among them.
-
-    A promotion puts a version on top, a rollback takes the top away: after A, B, A two rollbacks
-    lead to B and to A. Versions whose files were removed are passed over.
-    """
-    gone = retired(connection)
-    query = select(stage_changes.c.action, stage_changes.c.version)
-    reigns: list[str] = []
-    for action, version in connection.execute(query.order_by(stage_changes.c.change_id)):
-        if action == "promote":
-            reigns.append(version)
-            continue
-        reigns.pop()
-        while reigns and reigns[-1] != version and reigns[-1] in gone:
-            reigns.pop()
-        if reigns[-1:] != [version]:  # written by a release that remembered one step only
-            reigns.append(version)
-    return [version for version in reversed(reigns) if version not in gone]
 
 
 def take_turns(connection: Connection) -> None:
@@ -202,37 +180,6 @@ def _version_row(bundle: Bundle, now: datetime, made: Mapping[str, Any]) -> dict
         "metrics": json.dumps(bundle.metrics),
         "made": json.dumps(dict(made)),
     }
-
-
-def _change(
-    connection: Connection,
-    action: str,
-    version: str,
-    previous: str | None,
-    actor: str,
-    reason: str,
-    now: datetime,
-) -> None:
-    row = {"action": action, "version": version, "previous_version": previous,
-           "actor": actor, "reason": reason, "changed_at": now}  # fmt: skip
-    connection.execute(insert(stage_changes).values(row))
-    traffic = current_traffic(connection)
-    if traffic is not None and traffic.rule.mode != "champion":
-        why = f"{action} of {version}"
-        append_rule(connection, Rule(), actor=actor, reason=why, now=now)
-
-
-def _audit(
-    connection: Connection,
-    action: str,
-    version: str,
-    previous: str | None,
-    actor: str,
-    reason: str,
-    now: datetime,
-) -> None:
-    detail = {"previous": previous, "reason": reason}
-    record(connection, actor=actor, action=action, subject=version, detail=detail, now=now)
 
 
 if __name__ == "__main__":

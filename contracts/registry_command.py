@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from contracts.bundle import BundleError
+from contracts.bundle_files import BundleError
 from contracts.database import DatabaseUrlError, make_engine, write_transaction
 from contracts.lineage import retired
 from contracts.migrate import DatabaseOutOfDateError, require_current

@@ -20,7 +20,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from contracts.bundle import BundleError
+from contracts.bundle_files import BundleError
 from contracts.database import DatabaseUrlError, make_engine, write_transaction
 from contracts.migrate import migrate
 from contracts.registry import champion, promote, register

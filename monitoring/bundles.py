@@ -14,10 +14,12 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, select
 
 from contracts.audit import record
-from contracts.bundle import MANIFEST, OFFSETS, RECALIBRATES, Bundle, digest, load_bundle
+from contracts.bundle import OFFSETS, RECALIBRATES, Bundle, load_bundle
+from contracts.bundle_files import MANIFEST, digest
 from contracts.database import write_transaction
 from contracts.lineage import describe_retired, facts_of, retire, retired, trained
-from contracts.registry import champion, champions, family, take_turns, versions
+from contracts.registry import champion, family, take_turns, versions
+from contracts.stages import champions
 from contracts.tables import predictions, retrains, shadow_predictions
 from contracts.traffic import current_traffic
 from monitoring.attempts import UNFINISHED

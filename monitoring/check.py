@@ -4,44 +4,37 @@
 """
 
 import argparse
-import json
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from math import ceil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine
 from uuid_utils import uuid7
 
-from contracts.bundle import Bundle, BundleError, load_bundle
-from contracts.database import DatabaseUrlError, make_engine, write_transaction
+from contracts.bundle import Bundle, load_bundle
+from contracts.bundle_files import BundleError
+from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
-from contracts.monitoring_params import Monitoring, Policy
+from contracts.monitoring_params import Monitoring
 from contracts.params import ParamsError, load_params
 from contracts.registry import champion, family
-from contracts.schema import VERSION
 from contracts.settings import Settings
-from contracts.tables import checks
-from monitoring.domain import Apart
 from monitoring.drift_state import Drift
 from monitoring.estimate import Estimated
 from monitoring.harm import Harm
-from monitoring.history import checks_stood, read_history
-from monitoring.hurt import find_harm, look_apart
-from monitoring.inputs import judge_inputs
-from monitoring.outlook import look_ahead, say, settle
+from monitoring.history import read_past
+from monitoring.judged import Judged, judge_window, recall_window
+from monitoring.outlook import settle
 from monitoring.performance import Performance, measure
 from monitoring.policy import Decision, Evidence, decide
+from monitoring.recorded import record
 from monitoring.report_files import name_report, prune_reports
-from monitoring.reports import Draw, ReportError, write_report
-from monitoring.sampling import count_labelled, count_rows
+from monitoring.reports import Draw, write_report
+from monitoring.span import find_late, find_span
 from monitoring.triggers import decline
-from monitoring.windows import find_start, read_rows, read_scores
-
-SEED = 1  # the same window is judged alike
+from monitoring.windows import read_scores
 
 
 class NoChampionError(LookupError):
@@ -67,13 +60,25 @@ class Check:
 
     check_id: str
     decision: Decision
-    inputs: Drift | None
-    harm: Harm | None
-    apart: Apart | None
-    estimated: Estimated
+    window: Judged
     performance: Performance
-    report: str | None
     evidence: Evidence
+
+    @property
+    def inputs(self) -> Drift | None:
+        return self.window.inputs
+
+    @property
+    def harm(self) -> Harm | None:
+        return self.window.harm
+
+    @property
+    def estimated(self) -> Estimated | None:
+        return self.window.estimated
+
+    @property
+    def report(self) -> str | None:
+        return self.window.report
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -89,14 +94,17 @@ def run_check(
     params: Monitoring,
     now: datetime,
     due: str | None = None,
+    *,
+    again: bool = False,
     draw: Draw = write_report,
 ) -> Check:
-    """Check the window that ends now and record it; starts nothing.
+    """Check the newest window and record it; starts nothing.
 
     Estimates of earlier checks whose outcomes have come get what was realised beside them.
 
     Args:
         due: why a retrain is due by the calendar; None = it is not.
+        again: judge a tumbling window also if an earlier check has.
         draw: makes the page, in a process of its own and in seconds.
 
     Raises:
@@ -108,41 +116,26 @@ def run_check(
         if current is None:
             raise NoChampionError
         bundle = load_bundle(bundles / current.version)
-        start = find_start(connection, now, params.window_days, params.window_rows)
-        rows = count_rows(connection, start, now)
-        frame = read_rows(connection, bundle.schema, start, now, params.max_rows)
         performance = _performance(connection, bundle, params, now)
-        history = _history(connection, bundle, params.policy, now)
-        offsets = family(connection, bundle.version)
-        estimated = look_ahead(connection, bundle, frame, params, now, _days(now - start))
+        history = read_past(connection, bundle, params.policy, now)
     settle(engine, bundles, params, now)
-    check_id, name, findings, inputs = str(uuid7()), None, {}, None
-    harm, apart = None, None
-    if rows >= params.policy.min_rows:
-        generator = np.random.default_rng(SEED)
-        inputs = judge_inputs(bundle, frame, params.drift, generator, offsets)
-        with engine.connect() as connection:
-            harm = find_harm(connection, bundle, frame, params, now, generator)
-        if inputs.state in ("watch", "alarm"):
-            apart = look_apart(bundle, frame, inputs.causes, generator)
-        name = name_report(check_id, now)
-        try:
-            findings = draw(bundle, frame, inputs.causes, reports / name)
-        except ReportError as error:  # performance is judged all the same
-            name, findings = None, {"error": str(error)}
-        findings["versions"] = frame[VERSION].value_counts(normalize=True).to_dict()
-    evidence = Evidence(now, rows, inputs=inputs, performance=performance, due=due, **history)
+    with engine.connect() as connection:
+        span = find_span(connection, now, params)
+        known = None if again else recall_window(connection, bundle, params, span)
+    check_id = str(uuid7())
+    report = reports / name_report(check_id, now)
+    window = known or judge_window(engine, bundle, report, params, span, now, draw)
+    facts = {"inputs": window.inputs, "performance": performance, "due": due, **history}
+    evidence = Evidence(now, window.rows, **facts)
     decision = decide(evidence, params.policy)
-    told = "; ".join((decision.reason, *(harm.reasons if harm else ()), say(estimated)))
-    decision = replace(decision, reason=told)
-    check = Check(check_id, decision, inputs, harm, apart, estimated, performance, name, evidence)
-    _record(engine, check, evidence, bundle, start, findings)
+    decision = replace(decision, reason="; ".join((decision.reason, *window.told)))
+    check = Check(check_id, decision, window, performance, evidence)
+    with engine.connect() as connection:
+        until = window.span.end if window.by else window.span.start
+        late = find_late(connection, until, until - timedelta(days=params.performance_days))
+    record(engine, check, bundle, {"kind": params.window, "by": window.by, "late": late})
     prune_reports(reports, params.reports, now)
     return check
-
-
-def _days(length: timedelta) -> int:
-    return max(1, ceil(length / timedelta(days=1)))
 
 
 def _performance(
@@ -153,70 +146,6 @@ def _performance(
     versions = list(family(connection, bundle.version))
     scores = read_scores(connection, bundle.schema, start, now, versions, limit)
     return measure(scores, bundle.schema, bundle.metrics.get("mae"))
-
-
-def _history(
-    connection: Connection, bundle: Bundle, policy: Policy, now: datetime
-) -> dict[str, Any]:
-    learned_until = datetime.fromisoformat(bundle.manifest["trained_until"])
-    earlier = read_history(connection, now)
-    number, days = count_labelled(connection, learned_until, now)
-    return {
-        "outcomes": number,
-        "outcome_days": days,
-        "last_retrain": earlier.last_retrain,
-        "fruitless": earlier.fruitless,
-        "learned_until": learned_until,
-        "stood": checks_stood(
-            connection, list(family(connection, bundle.version)), now, policy.debounce_checks - 1
-        ),
-    }
-
-
-def last_facts(connection: Connection) -> dict[str, Any] | None:
-    """Check.facts of the newest check that was recorded; None = none was."""
-    query = select(checks).order_by(checks.c.checked_at.desc()).limit(1)
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
-    found = json.loads(row.findings)
-    causes = (found.get("inputs") or {}).get("causes", ())
-    return {"alarm": found.get("alarm", False), "reason": row.reason, "causes": causes}
-
-
-def _record(
-    engine: Engine,
-    check: Check,
-    evidence: Evidence,
-    bundle: Bundle,
-    start: datetime,
-    findings: dict[str, Any],
-) -> None:
-    inputs = evidence.inputs
-    wish = check.decision.wish
-    detail = {"alarm": check.decision.alarm, "wish": wish and wish.kind,
-              "inputs": inputs and asdict(inputs), "harm": check.harm and asdict(check.harm),
-              "apart": check.apart and asdict(check.apart),
-              "drift": findings, "performance": asdict(check.performance),
-              "estimated": asdict(check.estimated), "realised": None}  # fmt: skip
-    with write_transaction(engine) as connection:
-        connection.execute(
-            insert(checks).values(
-                check_id=check.check_id,
-                checked_at=evidence.now,
-                window_from=start,
-                window_to=evidence.now,
-                model_version=bundle.version,
-                rows=evidence.rows,
-                outcomes=evidence.outcomes,
-                drift_share=inputs and len(inputs.causes) / len(bundle.schema.names),
-                performance_t=check.performance.t,
-                decision=check.decision.action,
-                reason=check.decision.reason,
-                findings=json.dumps(detail),
-                report=check.report,
-            )
-        )
 
 
 def find_end(asked: str | None, now: datetime) -> datetime:
@@ -235,8 +164,13 @@ def find_end(asked: str | None, now: datetime) -> datetime:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m monitoring.check", description=__doc__)
-    parser.add_argument("--until", help="check the window that ended then: ISO 8601, UTC")
-    now = find_end(parser.parse_args().until, datetime.now(UTC))
+    parser.add_argument(
+        "--until",
+        help="check the window that ended then, or the last tumbling one until then, also once "
+        "more: ISO 8601, UTC",
+    )
+    asked = parser.parse_args().until
+    now = find_end(asked, datetime.now(UTC))
     settings = Settings()
     sys.stdout.write("comparing windows; a report takes about ten seconds ...\n")
     sys.stdout.flush()
@@ -245,7 +179,7 @@ def main() -> None:
         require_current(engine)
         params = load_params(settings.params_file).monitoring
         places = (settings.bundles_dir, settings.reports_dir)
-        check = run_check(engine, *places, params, now)
+        check = run_check(engine, *places, params, now, again=asked is not None)
         decline(engine, check, now, by_hand=True)
     except REFUSALS as error:
         sys.exit(str(error))

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from contracts.bundle import GOLDEN, Bundle, digest
+from contracts.bundle import Bundle
+from contracts.bundle_files import GOLDEN, digest
 from contracts.losses import row_losses
 from contracts.monitoring_params import GoldenGate, Recalibrate
 from contracts.params import Task

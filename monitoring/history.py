@@ -7,8 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, exists, select
 
+from contracts.bundle import Bundle
+from contracts.monitoring_params import Policy
+from contracts.registry import family
 from contracts.tables import checks, decisions, retrains
 from monitoring.governor import DAYS_30, UPDATE, Attempt, History
+from monitoring.sampling import count_labelled
 
 RETRAIN = "retrain"  # an action, as UPDATE is
 INTERRUPTED = "interrupted"  # key in a retrain's verdict
@@ -38,6 +42,25 @@ def read_history(
         spent=bool(connection.execute(select(spent)).scalar_one()),
         running=running,
     )
+
+
+def read_past(
+    connection: Connection, bundle: Bundle, policy: Policy, now: datetime
+) -> dict[str, Any]:
+    """What Evidence holds of the time before a check."""
+    learned_until = datetime.fromisoformat(bundle.manifest["trained_until"])
+    earlier = read_history(connection, now)
+    number, days = count_labelled(connection, learned_until, now)
+    return {
+        "outcomes": number,
+        "outcome_days": days,
+        "last_retrain": earlier.last_retrain,
+        "fruitless": earlier.fruitless,
+        "learned_until": learned_until,
+        "stood": checks_stood(
+            connection, list(family(connection, bundle.version)), now, policy.debounce_checks - 1
+        ),
+    }
 
 
 def updates() -> Select[tuple[str]]:

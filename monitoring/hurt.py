@@ -14,7 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from contracts.bundle import Bundle, BundleError, Model
+from contracts.bundle import Bundle, Model
+from contracts.bundle_files import BundleError
 from contracts.monitoring_params import Monitoring
 from contracts.schema import EVENT_TIME, OUTCOME
 from monitoring.domain import Apart, tell_apart
@@ -42,18 +43,21 @@ def find_harm(
     params: Monitoring,
     now: datetime,
     generator: np.random.Generator,
+    end: datetime | None = None,
 ) -> Harm:
-    """Judge the window that ends now, with those outcomes that are mature.
+    """Judge a window with those outcomes that are mature by now.
 
     Args:
         window: of windows.read_rows, at least one row.
         generator: picks the reference's values that stand in for a column's.
+        end: of the window; None = now.
     """
     schema = bundle.schema
     learned = datetime.fromisoformat(bundle.manifest["trained_until"])
-    start = now - timedelta(days=params.window_days)
+    end = end or now
+    start = end - timedelta(days=params.window_days)
     since = max(learned, start - timedelta(days=params.performance_days))
-    mature = now - timedelta(days=params.estimate.mature_days)
+    mature = min(end, now - timedelta(days=params.estimate.mature_days))
     rows = read_labelled(connection, mature, since, MOST_ROWS)
     rows = rows[rows[EVENT_TIME] > learned]
     inside = rows[EVENT_TIME] >= start

@@ -5,7 +5,8 @@ import io
 import numpy as np
 import pandas as pd
 
-from contracts.bundle import Bundle, BundleError
+from contracts.bundle import Bundle
+from contracts.bundle_files import BundleError
 from contracts.schema import FeatureSchema
 
 ROWS, FEWEST_ROWS = 1000, 100

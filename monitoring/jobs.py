@@ -15,11 +15,12 @@ from monitoring.alerts import Alerts, News, news_of_check, news_of_retrain
 from monitoring.attempts import RefusedError
 from monitoring.bundles import remove_old_bundles
 from monitoring.challenge import Clock
-from monitoring.check import Check, NoChampionError, last_facts, run_check
+from monitoring.check import Check, NoChampionError, run_check
 from monitoring.erasure import wanted_retrain
 from monitoring.heartbeat import beat
 from monitoring.probation import run_probation
 from monitoring.recalibrate import run_recalibration
+from monitoring.recorded import last_facts
 from monitoring.recovery import clean_up
 from monitoring.retention import run_retention
 from monitoring.retrain import Outcome, retrain_after, run_retrain

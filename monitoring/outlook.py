@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, Engine, select, update
 
-from contracts.bundle import Bundle, BundleError, load_bundle
+from contracts.bundle import Bundle, load_bundle
+from contracts.bundle_files import BundleError
 from contracts.database import write_transaction
 from contracts.lineage import trained
 from contracts.monitoring_params import Monitoring

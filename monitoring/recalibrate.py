@@ -20,14 +20,7 @@ import pandas as pd
 from sqlalchemy import Connection, Engine, select
 from uuid_utils import uuid7
 
-from contracts.bundle import (
-    OFFSETS,
-    RECALIBRATES,
-    Bundle,
-    base_of,
-    load_bundle,
-    save_bundle,
-)
+from contracts.bundle import OFFSETS, RECALIBRATES, Bundle, base_of, load_bundle, save_bundle
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import require_current
 from contracts.monitoring_params import Recalibrate

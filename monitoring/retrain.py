@@ -15,7 +15,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from contracts.bundle import BundleError, base_of, load_bundle
+from contracts.bundle import base_of, load_bundle
+from contracts.bundle_files import BundleError
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import require_current
 from contracts.params import Params, load_params

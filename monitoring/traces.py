@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contracts.bundle import GOLDEN
+from contracts.bundle_files import GOLDEN
 from contracts.subject import Subject
 
 SAMPLES = ("reference.parquet", GOLDEN)  # rows that bundles carry

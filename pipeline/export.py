@@ -10,7 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from contracts.bundle import RECALIBRATES, Bundle, BundleError, load_bundle
+from contracts.bundle import RECALIBRATES, Bundle, load_bundle
+from contracts.bundle_files import BundleError
 from contracts.settings import Settings
 from pipeline.formats import FORMATS, FormatError, write
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from contracts.bundle import Bundle, BundleError, Model, load_bundle
+from contracts.bundle import Bundle, Model, load_bundle
+from contracts.bundle_files import BundleError
 from contracts.params import Params, ParamsError, load_params
 from contracts.schema import FeatureSchema, SchemaError
 from pipeline.evaluation.comparison import Comparison, IncomparableError, compare, find_champion

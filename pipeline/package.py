@@ -16,7 +16,8 @@ import yaml
 from sklearn.pipeline import Pipeline
 from tqdm import tqdm
 
-from contracts.bundle import GOLDEN, ONNX, digest, save_bundle
+from contracts.bundle import save_bundle
+from contracts.bundle_files import GOLDEN, ONNX, digest
 from contracts.onnx_model import OnnxModel
 from contracts.params import Params, ParamsError, load_params
 from contracts.schema import FeatureSchema

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from joblib import cpu_count
 from tqdm import tqdm
 
-from contracts.bundle import Bundle, BundleError, load_bundle
+from contracts.bundle import Bundle, load_bundle
+from contracts.bundle_files import BundleError
 from contracts.schema import SchemaError
 from contracts.settings import Settings
 from pipeline.cluster import ADDRESS, ClusterError

@@ -24,7 +24,8 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from contracts.bundle import Bundle, digest, load_bundle
+from contracts.bundle import Bundle, load_bundle
+from contracts.bundle_files import digest
 from contracts.params import Params, load_params
 
 if TYPE_CHECKING:  # only where runs are logged

@@ -16,18 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from contracts.bundle import (
-    FORMAT,
-    GOLDEN,
-    ONNX,
-    UPDATE,
-    UPDATES,
-    Bundle,
-    BundleError,
-    digest,
-    load_bundle,
-    save_bundle,
-)
+from contracts.bundle import UPDATE, UPDATES, Bundle, load_bundle, save_bundle
+from contracts.bundle_files import FORMAT, GOLDEN, ONNX, BundleError, digest
 from contracts.params import Params, ParamsError, load_params
 from contracts.schema import BASELINE, FeatureSchema
 from contracts.skops_model import learner_of, load_model

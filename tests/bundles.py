@@ -16,7 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from contracts.bundle import GOLDEN, save_bundle
+from contracts.bundle import save_bundle
+from contracts.bundle_files import GOLDEN
 from contracts.schema import Feature, FeatureSchema, Target
 
 EXAMPLE: dict[str, Any] = {"hour": 17, "temp": 61.5, "wind": None, "carrier": "UA", "origin": "JFK"}

@@ -18,7 +18,8 @@ from benchmarks.harm.scenarios import SCENARIOS
 from benchmarks.harm.tables import as_tables, missed, summarise
 from benchmarks.harm.trials import make_world, run
 from benchmarks.results import write_result
-from contracts.bundle import BundleError, load_bundle
+from contracts.bundle import load_bundle
+from contracts.bundle_files import BundleError
 from contracts.schema import FeatureSchema
 
 BUNDLE = Path("build/bundle")

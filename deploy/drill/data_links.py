@@ -10,7 +10,7 @@ from client import ClientError
 from contracts.tables import predictions
 from deploy.drill.flights import as_it_was
 from deploy.drill.stage import LONG_BEFORE, LinkBrokenError, Stage
-from monitoring.check import last_facts
+from monitoring.recorded import last_facts
 
 QUIET_DAYS = 14
 CHECK_SECONDS = 600.0  # on a busy machine

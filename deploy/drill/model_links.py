@@ -14,7 +14,7 @@ from deploy.drill.place import BAD, lay_over
 from deploy.drill.probe import Probe
 from deploy.drill.stage import LinkBrokenError, Stage
 from monitoring.attempts import RefusedError
-from monitoring.check import last_facts
+from monitoring.recorded import last_facts
 from monitoring.retrain import Outcome, run_retrain
 from monitoring.triggers import of_person
 

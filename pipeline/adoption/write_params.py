@@ -72,6 +72,7 @@ package:
 
 monitoring:
   schedule: "0 6 * * *"      # cron, UTC
+  window: sliding            # ends at the check; tumbling: on Mondays (UTC) for 7 days, judged once
   window_days: 7             # drift: the current window
   window_rows: null          # of which the newest so many rows count; null = all
   performance_days: 28       # performance: how far back outcomes are judged

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from contracts.bundle import MANIFEST, Bundle, load_bundle
+from contracts.bundle import Bundle, load_bundle
+from contracts.bundle_files import MANIFEST
 from contracts.losses import row_losses
 from contracts.params import Data
 from contracts.schema import FeatureSchema

@@ -8,7 +8,8 @@ from typing import Any
 
 import joblib
 
-from contracts.bundle import ONNX, Bundle
+from contracts.bundle import Bundle
+from contracts.bundle_files import ONNX
 from pipeline.formats import FormatError
 
 # What the receiver of a pickled model must have in the same version.

@@ -12,7 +12,8 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from contracts.bundle import ONNX, Bundle
+from contracts.bundle import Bundle
+from contracts.bundle_files import ONNX
 from pipeline.cluster import ClusterError, connect
 from pipeline.scoring.input import InputFile, common_columns, count_groups
 from pipeline.scoring.read import read_file

@@ -17,7 +17,8 @@ from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
-from contracts.bundle import Bundle, BundleError, load_bundle
+from contracts.bundle import Bundle, load_bundle
+from contracts.bundle_files import BundleError
 from pipeline.scoring.input import InputFile, common_columns
 from pipeline.scoring.parts import ScoreError
 from pipeline.scoring.read import Chunk, read_chunks

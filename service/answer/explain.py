@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import BoundedSemaphore, Lock
 from typing import Any, NamedTuple
 
-from contracts.bundle import BundleError
+from contracts.bundle_files import BundleError
 from contracts.params import ClassLabel
 
 log = logging.getLogger(__name__)

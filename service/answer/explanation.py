@@ -16,7 +16,8 @@ import pandas as pd
 import shap
 from numpy.typing import NDArray
 
-from contracts.bundle import Bundle, BundleError, Model, load_bundle
+from contracts.bundle import Bundle, Model, load_bundle
+from contracts.bundle_files import BundleError
 from contracts.params import ClassLabel
 from contracts.schema import FeatureSchema, FloatMatrix, TextMatrix
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
-from contracts.bundle import BundleError
+from contracts.bundle_files import BundleError
 from contracts.registry import NothingToRollBackError, UnknownVersionError
 from contracts.traffic import RefusedRuleError
 from service.access.access import ForbiddenError, UnauthenticatedError

@@ -24,7 +24,10 @@ class Cause:
         rank: 1 = the gravest; None = it is shown for comparison, and has not changed.
         effect: share of rows.
         usual: what one window in twenty without a change exceeds, or the worst block of training.
-        weight: in the champion's answers, as a share of the most important feature's.
+        importance: how far the answers move, on average, when its values are shuffled.
+        weight: the same as a share of the most important feature's.
+        worth: loss a row that it saved before the window.
+        weighed: its effect times its importance among all columns, 0 to 1.
     """
 
     column: str
@@ -32,14 +35,17 @@ class Cause:
     found: str
     effect: float | None
     usual: float | None
+    importance: float | None
     weight: float | None
+    worth: float | None
+    weighed: float | None
 
 
 def read_causes(findings: Mapping[str, Any]) -> list[Cause]:
     """Causes by rank, then what else was compared."""
     inputs, weights = section(findings, "inputs"), section(section(findings, "drift"), "influence")
-    named = texts(inputs, "causes")
-    evidence = _evidence(inputs)
+    worth, named = section(section(findings, "harm"), "weights"), texts(inputs, "causes")
+    evidence, weighed = _evidence(inputs), _weighed(findings)
     largest = max((number(weights, each) or 0 for each in weights), default=0)
     found = []
     for column in [*named, *(each for each in evidence if each not in named)][:MOST_SHOWN]:
@@ -47,8 +53,25 @@ def read_causes(findings: Mapping[str, Any]) -> list[Cause]:
         weight = number(weights, column)
         share = weight / largest if weight is not None and largest > 0 else None
         rank = named.index(column) + 1 if column in named else None
-        found.append(Cause(column, rank, what, effect, usual, share))
+        found.append(
+            Cause(
+                column,
+                rank,
+                what,
+                effect,
+                usual,
+                weight,
+                share,
+                number(worth, column),
+                weighed.get(column),
+            )
+        )
     return found
+
+
+def _weighed(findings: Mapping[str, Any]) -> dict[str, float | None]:
+    causes = entries(section(findings, "weighed"), "causes")
+    return {str(each.get("column")): number(each, "weight") for each in causes}
 
 
 def _evidence(

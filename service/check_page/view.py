@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from service.check_page.apart import Apart, read_apart
 from service.check_page.causes import Cause, read_causes
-from service.check_page.findings import interval, number, section, texts
+from service.check_page.findings import entries, interval, number, section, texts
+from service.check_page.harm import Harm, read_harm
 from service.check_page.performance import (
     Measure,
     Verdict,
@@ -22,7 +24,7 @@ Check = Mapping[str, Any]  # of service.queries.list_checks
 
 STATES = {
     "ok": ("good", "inputs as usual"),
-    "watch": ("warn", "inputs changed, harm not shown"),
+    "watch": ("warn", "inputs changed"),
     "alarm": ("bad", "the data has faults"),
     "not enough data": ("quiet", "not enough data to judge the inputs"),
     "not judged": ("quiet", "inputs not judged"),
@@ -55,10 +57,16 @@ class View:
     state: str
     decision: str
     reasons: list[str]
+    judged_by: str | None  # the check whose findings of the window these are; None = this one
+    late: int  # rows of earlier windows, or of this one, that came after they were judged
     versions: list[tuple[str, float]]  # share of the window's rows, largest first
     p: float | None
     rate: float | None
     causes: list[Cause]
+    weighed: float | None  # drift of what the champion looks at, 0 to 1
+    loss: str  # what it is called
+    harm: Harm | None
+    apart: Apart | None
     verdict: Verdict | None
     measures: list[Measure]
     outlook: list[str]  # what an estimate cannot see
@@ -82,18 +90,26 @@ def make_view(
     """
     found = check["findings"]
     drift, name = section(found, "drift"), loss_name(metrics)
-    inputs = section(found, "inputs")
+    inputs, harm = section(found, "inputs"), read_harm(found, name)
+    window, by = section(found, "window"), section(found, "window").get("by")
     style, state = STATES.get(check["state"], ("quiet", check["state"]))
+    told = (texts(inputs, "reasons"), harm.reasons if harm else [])
     return View(
         check,
         style,
         state,
         _DECISIONS.get(check["decision"], f"The decision: {check['decision']}."),
-        _reasons(check["reason"], texts(inputs, "reasons"), check["state"]),
+        _reasons(check["reason"], *told, check["state"]),
+        by if isinstance(by, str) else None,
+        round(sum(number(each, "rows") or 0 for each in entries(window, "late"))),
         _versions(section(drift, "versions"), check["model_version"]),
         number(inputs, "p"),
         number(inputs, "rate"),
         read_causes(found),
+        number(section(found, "weighed"), "drift"),
+        name,
+        harm,
+        read_apart(found),
         judge(found, name),
         read_measures(found, metrics),
         texts(section(found, "estimated"), "reasons"),
@@ -160,11 +176,20 @@ def _missing(shares: Mapping[str, Any]) -> list[tuple[str, float, float]]:
     return sorted(changed, key=lambda each: -abs(each[2] - each[1]))
 
 
-def _reasons(reason: str, told: Sequence[str], state: str) -> list[str]:
-    """The decision's reason in parts: those of the inputs, which it quotes, are one each."""
-    quoted = "; ".join(told)
-    if not quoted or quoted not in reason:
-        return [reason]
-    before, _, after = reason.partition(quoted)
-    parts = [before.rstrip(": "), *told, after.removeprefix("; ")]
-    return [part for part in parts if part not in ("", state)]
+def _reasons(reason: str, told: Sequence[str], harm: Sequence[str], state: str) -> list[str]:
+    """The decision's reason in parts: those of the inputs, which it quotes, are one each.
+
+    Those of the harm are shown by themselves.
+    """
+    before, of_inputs, after = _part(reason, told)
+    last, _, estimates = _part(after, harm)
+    return [part for part in (before, *of_inputs, last, estimates) if part not in ("", state)]
+
+
+def _part(text: str, quoted: Sequence[str]) -> tuple[str, Sequence[str], str]:
+    """What stands before what is quoted, the quotes, and what follows: all of it if none is."""
+    whole = "; ".join(quoted)
+    if not whole or whole not in text:
+        return "", (), text
+    before, _, after = text.partition(whole)
+    return before.rstrip(":; "), quoted, after.removeprefix("; ")

@@ -7,7 +7,8 @@ from threading import Event, Lock, Thread
 
 from sqlalchemy import Engine
 
-from contracts.registry import champion, champions
+from contracts.registry import champion
+from contracts.stages import champions
 from contracts.traffic import Rule, current_traffic, difference
 from service.observe.metrics import Metrics
 from service.versions.loader import CannotLoadError, Loader

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from contracts.bundle import BundleError, load_bundle
+from contracts.bundle import load_bundle
+from contracts.bundle_files import BundleError
 from contracts.schema import FeatureSchema
 from service.answer.decoder import Decoder
 from service.answer.predictor import Predictor

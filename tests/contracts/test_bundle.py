@@ -6,17 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from contracts.bundle import (
+from contracts.bundle import copy_bundle, load_bundle, save_bundle
+from contracts.bundle_files import (
     FILES_OF_FORMAT_1,
     FILES_OF_FORMAT_2,
     GOLDEN,
     ONNX,
     REQUIRED,
     BundleError,
-    copy_bundle,
     digest,
-    load_bundle,
-    save_bundle,
 )
 
 FACTS = {"trained_from": "2013-01-01T00:00:00+00:00", "trained_until": "2013-02-01T00:00:00+00:00"}

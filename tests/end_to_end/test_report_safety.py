@@ -5,6 +5,7 @@ of the target, in one of several tables. The service answers rows, outcomes come
 Chromium opens all pages: as they are served, and without the policy that sandboxes them.
 """
 
+import json
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, select, update
 
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
@@ -26,7 +27,7 @@ from contracts.params import Kind, load_params
 from contracts.registry import promote, register
 from contracts.schema import EVENT_TIME, Feature, FeatureSchema, Target
 from contracts.settings import Settings
-from contracts.tables import predictions
+from contracts.tables import checks, predictions
 from monitoring.check import Check, run_check
 from tests.browser import Browser, browsing, find_chromium
 from tests.conftest import OPEN
@@ -154,7 +155,24 @@ def _check(engine: Engine, settings: Settings) -> Check:
         connection.execute(earlier.values(event_time=now - timedelta(days=1)))
     monitoring: Monitoring = load_params(Path("params.yaml")).monitoring
     places = (settings.bundles_dir, settings.reports_dir)
-    return run_check(engine, *places, monitoring, now + timedelta(seconds=1))
+    check = run_check(engine, *places, monitoring, now + timedelta(seconds=1))
+    _tell_of_harm(engine, check)
+    return check
+
+
+def _tell_of_harm(engine: Engine, check: Check) -> None:
+    """As if each column and segment hurt, which takes weeks of outcomes to find."""
+    with write_transaction(engine) as connection:
+        own = checks.c.check_id == check.check_id
+        found = json.loads(connection.execute(select(checks.c.findings).where(own)).scalar_one())
+        names = list(found["drift"]["influence"])
+        told = [*names, *(f"{name} = {PAYLOADS[0]}" for name in names)]
+        signs = [{"what": what, "amount": 0.1, "z": 3.0} for what in told]
+        found["harm"] = {"verdict": told[0], "reasons": told, "signs": signs,
+                         "weights": dict.fromkeys(names, 0.1),
+                         "broken": {name: name for name in names}}  # fmt: skip
+        found["apart"] = {"auc": 0.9, "usual": 0.8, "columns": dict.fromkeys(names, 0.2)}
+        connection.execute(update(checks).where(own).values(findings=json.dumps(found)))
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +196,7 @@ def test_nothing_of_a_hostile_table_runs(start: int, browser: Browser, tmp_path:
         assert ours.executions == []
         assert ours.title.startswith("Check of ")
         assert "The champion stays." in ours.text
+        assert "what hurts" in ours.text and "it goes by" in ours.text
         listed = browser.visit(f"{place.url}/reports?{BARE}")
         assert listed.executions == []
         assert listed.title == "Reports - Perennial"

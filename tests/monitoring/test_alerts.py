@@ -13,7 +13,8 @@ import pytest
 
 from contracts.settings import Settings
 from monitoring.alerts import Alerts, AlertUrlError, News, news_of_check, news_of_retrain
-from monitoring.check import last_facts, run_check
+from monitoring.check import run_check
+from monitoring.recorded import last_facts
 from tests.monitoring.conftest import FEBRUARY, World, blank_page
 from tests.pipeline.conftest import params  # noqa: F401  # a fixture
 

@@ -16,13 +16,13 @@ from contracts.database import write_transaction
 from contracts.lineage import RETIRED, facts_of
 from contracts.registry import (
     UnknownVersionError,
-    champions,
     family,
     promote,
     register,
     roll_back,
     versions,
 )
+from contracts.stages import champions
 from contracts.tables import audit_log, predictions, retrains
 from contracts.traffic import Rule, append_rule
 from monitoring.bundles import GoneError, load_again, remove_old_bundles

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contracts.bundle import GOLDEN, Bundle, load_bundle
+from contracts.bundle import Bundle, load_bundle
+from contracts.bundle_files import GOLDEN
 from contracts.monitoring_params import GoldenGate, Recalibrate
 from contracts.schema import BLOCK
 from monitoring.gate import Verdict, unless_golden_refuses

@@ -14,8 +14,9 @@ from contracts.bundle import load_bundle, save_bundle
 from contracts.database import write_transaction
 from contracts.monitoring_params import Monitoring, Probation
 from contracts.params import Params
-from contracts.registry import champion, champions, promote, register
+from contracts.registry import champion, promote, register
 from contracts.schema import FeatureSchema
+from contracts.stages import champions
 from contracts.tables import retrains
 from monitoring.probation import Finding, run_probation
 from monitoring.recalibrate import save_recalibrated

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from sqlalchemy import Row, insert, select
 
-from contracts.bundle import GOLDEN, load_bundle, save_bundle
+from contracts.bundle import load_bundle, save_bundle
+from contracts.bundle_files import GOLDEN
 from contracts.database import write_transaction
 from contracts.monitoring_params import Promotion
 from contracts.params import Params, load_params

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import update
 
-from contracts.bundle import BundleError
+from contracts.bundle_files import BundleError
 from contracts.database import write_transaction
 from contracts.params import Params
 from contracts.tables import predictions

@@ -14,7 +14,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from contracts.bundle import REQUIRED, save_bundle
+from contracts.bundle import save_bundle
+from contracts.bundle_files import REQUIRED
 from contracts.model_frame import frame_of
 from contracts.params import Task
 from contracts.schema import Feature, FeatureSchema, Target

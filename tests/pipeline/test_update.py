@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contracts.bundle import UPDATE, UPDATES, Bundle, digest, load_bundle, save_bundle
+from contracts.bundle import UPDATE, UPDATES, Bundle, load_bundle, save_bundle
+from contracts.bundle_files import digest
 from contracts.losses import row_losses
 from contracts.params import Params, Task
 from contracts.schema import FeatureSchema

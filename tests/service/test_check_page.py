@@ -29,6 +29,17 @@ FINDINGS: dict[str, Any] = {
         "faults": [{"column": "hour", "kind": "stuck", "found": 1.0, "usual": 0.0}],
         "compared": COMPARED,
     },
+    "harm": {
+        "verdict": "harmful",
+        "reasons": ["harmful, over 7 days with outcomes", "temp: costs 0.040 loss a row"],
+        "signs": [
+            {"what": "temp", "amount": 0.04, "z": 3.1},
+            {"what": "origin = JFK", "amount": 0.01, "z": None},
+        ],
+        "amount": 0.04,
+        "weights": {"temp": 0.0123, "hour": -0.00001},
+    },
+    "apart": {"auc": 0.93, "usual": 0.88, "columns": {"temp": 0.2, "hour": 0.31}},
     "drift": {
         "influence": {"temp": 0.02, "hour": 0.01},
         "versions": {"v0": 0.25, "v1": 0.75},
@@ -54,7 +65,8 @@ def add(engine: Engine, number: int = 1, found: object = FINDINGS, **values: obj
     reasons = "hour: every value is the same; really; temp: values changed"
     row = {
         "check_id": f"c{number}", "checked_at": NOW + timedelta(days=number), "report": REPORT,
-        "reason": f"the data has faults, nothing is learned: {reasons}; only 5 outcomes",
+        "reason": f"the data has faults, nothing is learned: {reasons}; only 5 outcomes; "
+        "harmful, over 7 days with outcomes; temp: costs 0.040 loss a row; estimated loss 0.525",
         "findings": json.dumps(found),
     }  # fmt: skip
     add_check(engine, **{**row, **values})
@@ -74,6 +86,7 @@ def test_the_page_says_what_was_found_and_decided(client: TestClient, engine: En
         "<li>the data has faults, nothing is learned</li>",
         "<li>hour: every value is the same; really</li>",
         "<li>only 5 outcomes</li>",
+        "<li>estimated loss 0.525</li>",
         "1,234",
         "<code>v1</code> 75%",
         "alarming: 0.008",
@@ -110,6 +123,88 @@ def test_causes_are_ranked_and_what_did_not_change_is_not(
     assert "width: 50.0%" in found[0]  # half the weight of the most important one
 
 
+def test_harm_is_said_beside_the_decision_and_told_in_full(
+    client: TestClient, engine: Engine
+) -> None:
+    add(engine)
+    box, _, rest = client.get("/reports/c1").text.partition("<dl")
+
+    assert '<span class="pill bad">harmful</span>' in box
+    assert "over 7 days with outcomes; gravest: temp, which adds 0.040 log-loss a row" in box
+    assert "<li>temp: costs" not in box  # said once
+    rows = rest[rest.index("what hurts") :].split("<tr")
+    assert "+0.0400" in rows[1] and "column" in rows[1] and "width: 100.0%" in rows[1]
+    assert "rank 3.1 standard errors above" in rows[1]
+    assert "+0.0100" in rows[2] and "segment" in rows[2] and "width: 25.0%" in rows[2]
+    assert "its outcomes have not come" in rows[2]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "style"),
+    [("benign", "good"), ("not known before outcomes", "quiet"), ("not enough data", "quiet")],
+)
+def test_that_nothing_is_known_to_hurt_is_said_too(
+    client: TestClient, engine: Engine, verdict: str, style: str
+) -> None:
+    add(engine, 1, {"harm": {"verdict": verdict, "reasons": [f"{verdict}: why not"]}})
+    page = client.get("/reports/c1").text
+
+    assert f'<span class="pill {style}">{verdict}</span>' in page
+    assert "why not." in page
+    assert "what hurts" not in page
+
+
+def test_causes_show_what_they_weigh_and_are_worth(client: TestClient, engine: Engine) -> None:
+    add(engine)
+    rows = client.get("/reports/c1").text.split("<tr")
+    hour, temp = (next(r for r in rows if f'class="name">{n}<' in r) for n in ("hour", "temp"))
+
+    assert "0.010</td>" in hour and ">0.0000</td>" in hour
+    assert "0.020</td>" in temp and ">0.0123</td>" in temp
+
+
+def test_drift_is_shown_weighed_and_broken_columns_named_where_a_check_knows(
+    client: TestClient, engine: Engine
+) -> None:
+    add(engine, 1)
+    weighed = {"drift": 0.123, "causes": [{"column": "temp", "weight": 0.0456}]}
+    harm = {**FINDINGS["harm"], "broken": {"temp": "its <unit>"}, "cost": 0.04}
+    add(engine, 2, {**FINDINGS, "weighed": weighed, "harm": harm})
+
+    assert "weighed drift" not in client.get("/reports/c1").text
+    page = client.get("/reports/c2").text
+    assert "0.046</td>" in next(r for r in page.split("<tr") if 'class="name">temp<' in r)
+    assert "the drift is 0.123:" in page
+    assert "together +0.0400 log-loss a row" in page
+    assert "<b>temp</b>: its &lt;unit&gt;</li>" in page
+
+
+def test_the_classifier_explains_by_which_columns(client: TestClient, engine: Engine) -> None:
+    add(engine)
+    add(engine, 2, {"apart": {"auc": 0.7, "usual": 0.8, "columns": {}}})
+    page = client.get("/reports/c1").text
+
+    assert "Yes, better than usual: its cross-validated ROC AUC is <strong>0.93</strong>" in page
+    assert "days of the reference among themselves reach 0.88" in page
+    rows = page[page.index("it goes by") :].split("<tr")
+    assert "hour" in rows[1] and "0.310" in rows[1] and "temp" in rows[2]
+    assert "It explains, and decides nothing." in " ".join(page.split())
+    assert "No better than usual" in client.get("/reports/c2").text
+
+
+def test_a_window_that_was_judged_before_says_so_and_late_rows_are_counted(
+    client: TestClient, engine: Engine
+) -> None:
+    add(engine, 1)
+    late = [{"check_id": "c0", "rows": 1000}, {"check_id": "c1", "rows": 234}]
+    add(engine, 2, {**FINDINGS, "window": {"kind": "tumbling", "by": "c1", "late": late}})
+
+    assert "came after they were judged" not in client.get("/reports/c1").text
+    page = client.get("/reports/c2").text
+    assert 'was judged by <a href="/reports/c1">an earlier check</a>' in page
+    assert "<dt>came after they were judged</dt><dd>1,234 <" in page
+
+
 def test_past_checks_are_drawn_and_linked(client: TestClient, engine: Engine) -> None:
     for number in range(1, 60):
         found = {**FINDINGS, "performance": {"excess": number / 1000}} if number % 3 else {}
@@ -137,6 +232,14 @@ def test_past_checks_are_drawn_and_linked(client: TestClient, engine: Engine) ->
             "realised": None,
         },
         {"performance": {"excess": 0.0, "excess_interval": [None, 1], "loss": 1e300}},
+        {"harm": {"verdict": 3}, "apart": {"auc": "<b>x", "columns": [1]}},
+        {"harm": {"verdict": "<b>x", "signs": [{}, 1, {"amount": 0}], "weights": [], "reasons": 2}},
+        {"harm": {"verdict": "harmful", "signs": [{"what": ["<b>x"], "amount": -1e300}]}},
+        {"window": {"by": "<b>x", "late": [{}, {"rows": "x"}, 3]}},
+        {"window": {"by": 3, "late": 4}},
+        {"weighed": {"drift": "<b>x", "causes": [1, {}]}, "harm": {"broken": [1]}},
+        {"harm": {"verdict": "harmful", "broken": {"<b>x": ["<b>x"]}, "cost": None}},
+        {"apart": {"auc": 7, "usual": None, "columns": {"<b>x": float("nan"), "a": 1}}},
         {"drift": {"influence": {"a": "x"}, "versions": {"v": None}, "missing": {"a": 3}}},
     ],
 )
@@ -186,7 +289,11 @@ def test_retrains_that_a_check_led_to_are_on_its_page(client: TestClient, engine
 def test_no_name_can_turn_text_about_or_be_markup(client: TestClient, engine: Engine) -> None:
     name = "<img src=x onerror=alert(1)>\u202e\x00gnp.exe" + "x" * 5000
     inputs = {**FINDINGS["inputs"], "causes": [name], "reasons": [f"{name}: values changed"]}
-    add(engine, 1, {**FINDINGS, "inputs": inputs}, reason=f"watch: {name}: values changed")
+    hurt = {"verdict": "harmful", "signs": [{"what": name, "amount": 1}], "weights": {name: 1}}
+    told = {"inputs": inputs, "harm": {**hurt, "reasons": [name]}}
+    apart = {"auc": 1, "usual": 0.5, "columns": {name: 0.5}}
+    found = {**FINDINGS, **told, "apart": apart}
+    add(engine, 1, found, reason=f"watch: {name}: values changed")
     for path in ("/reports/c1", "/reports"):
         page = client.get(path).text
         assert "<img" not in page
@@ -206,8 +313,11 @@ def test_pages_stay_small_whatever_was_found(client: TestClient, engine: Engine)
     found = {
         "inputs": {"state": "alarm", "reasons": many[:51], "causes": many},
         "drift": {"influence": dict.fromkeys(many[:12], 0.1)},
+        "harm": {"verdict": "harmful", "reasons": many, "weights": dict.fromkeys(many, 0.1),
+                 "signs": [{"what": one, "amount": 0.1} for one in many]},
+        "apart": {"auc": 0.9, "columns": dict.fromkeys(many, 0.1)},
         "performance": FINDINGS["performance"],
-    }
+    }  # fmt: skip
     for number in range(3):
         add(engine, number, found, reason="; ".join(many[:51]))
     assert len(client.get("/reports/c2").content) < 200_000
