@@ -19,6 +19,7 @@ from contracts.schema import FeatureSchema
 from contracts.tables import retrains
 from monitoring.probation import Finding, run_probation
 from monitoring.recalibrate import save_recalibrated
+from monitoring.vitals import Sign
 from pipeline.model_file import dump_model
 from pipeline.onnx_export import to_onnx
 from pipeline.search import Chosen
@@ -137,9 +138,10 @@ def test_few_days_are_not_judged(
     _promote_by_retrain(world, clueless, FEBRUARY)
     _answer(world, february, 3)
 
-    assert _judge(world, monitoring, 3) == Finding(
-        "on probation: 3 days with outcomes, 5 asked for"
-    )
+    found = _judge(world, monitoring, 3)
+    assert found is not None
+    assert found.rolled_back_to is None
+    assert found.signs[0] == Sign("on probation: 3 days with outcomes, 5 asked for")
 
 
 def test_nobody_is_on_probation_before_later_or_after_another_promotion(
