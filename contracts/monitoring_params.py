@@ -160,21 +160,21 @@ class VitalsLimits(Section):
 class ShiftLimits(Section):
     """How far a champion's answers may be from its predecessor's to the same rows.
 
-    Each limit alone: `max_mean` difference of a probability, `max_variation` (total, 0 to 1) of
-    their distributions, and `min_rank`, the correlation of their ranks.
+    Each limit alone: `max_mean` difference of a probability; `max_variation`, 0 to 1, of their
+    distributions at the same level; `min_rank`, the correlation of their ranks.
     """
 
     min_rows: PositiveInt = 500
-    max_mean: Annotated[float, Field(gt=0)] = 0.3
-    max_variation: Annotated[float, Field(gt=0, le=1)] = 0.85
-    min_rank: Annotated[float, Field(ge=-1, lt=1)] = 0.25
+    max_mean: Annotated[float, Field(gt=0)] = 0.4
+    max_variation: Annotated[float, Field(gt=0, le=1)] = 0.7
+    min_rank: Annotated[float, Field(ge=-1, lt=1)] = 0.2
 
 
 class EstimateLimits(Section):
     """What a champion may be estimated to cost, as a share of its predecessor's estimated loss."""
 
     min_rows: PositiveInt = 500
-    max_cost: Annotated[float, Field(gt=0)] = 0.2
+    max_cost: Annotated[float, Field(gt=0)] = 0.35
 
 
 class Probation(Section):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from contracts.losses import CLIP
 from contracts.monitoring_params import ShiftLimits
 from contracts.params import Task
 from monitoring.vitals import Sign
@@ -25,7 +26,9 @@ class Shift:
 
     Attributes:
         mean: difference of the means; of a regression in standard deviations of the predecessor's.
-        variation: total variation between the distributions, 0 to 1.
+        variation: total variation between the distributions, 0 to 1, once both have the same
+            median: how high answers are is followed by recalibration, and honest retrains differ
+            in it most.
         rank: Spearman's correlation, of many classes the mean by their weight; None = the
             predecessor answers all rows alike.
     """
@@ -47,7 +50,7 @@ def measure_shift(task: Task, before: Matrix, now: Matrix) -> Shift:
     means = np.array([float(b.mean() - a.mean()) for a, b in pairs])
     if task == "regression":
         means /= max(float(before.std()), 1e-12)
-    variation = max(_variation(a, b) for a, b in pairs)
+    variation = max(_variation(*(_unbounded(task, each) for each in pair)) for pair in pairs)
     weights = [float(a.mean()) if task == "multiclass" else 1.0 for a, _ in pairs]
     ranks = [(weight, _rank(a, b)) for weight, (a, b) in zip(weights, pairs, strict=True)]
     known = [(weight, rank) for weight, rank in ranks if rank is not None]
@@ -75,7 +78,16 @@ def judge_shift(task: Task, shift: Shift, limits: ShiftLimits) -> Sign:
     return Sign(f"{told}: beyond {', '.join(passed)}" if passed else told, bool(passed))
 
 
+def _unbounded(task: Task, answers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A probability's log-odds, so that a level is a shift; a regression's value as it is."""
+    if task == "regression":
+        return answers
+    odds = np.clip(answers, CLIP, 1 - CLIP)
+    return np.asarray(np.log(odds / (1 - odds)))
+
+
 def _variation(before: NDArray[np.float64], now: NDArray[np.float64]) -> float:
+    now = now - np.median(now) + np.median(before)
     edges = np.unique(np.quantile(before, np.arange(1, BINS) / BINS))
     shares = [
         np.bincount(np.searchsorted(edges, each), minlength=BINS) / len(each)

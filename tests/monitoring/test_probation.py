@@ -55,7 +55,7 @@ def monitoring(params: Params) -> Monitoring:
     return params.monitoring.model_copy(update={"probation": probation, "recalibrate": None})
 
 
-def _promote_by_retrain(world: World, source: Path, at: datetime) -> str:
+def promote_by_retrain(world: World, source: Path, at: datetime) -> str:
     version = register(world.engine, world.bundles, source, at, {})
     row = {"retrain_id": "r1", "started_at": at, "finished_at": at, "state": "promoted",
            "reason": "", "champion_version": world.bundle.version, "challenger_version": version,
@@ -78,7 +78,7 @@ def _judge(world: World, monitoring: Monitoring, days: int) -> Finding | None:
 def test_a_worse_champion_goes_back(
     world: World, clueless: Path, february: pd.DataFrame, monitoring: Monitoring
 ) -> None:
-    _promote_by_retrain(world, clueless, FEBRUARY)
+    promote_by_retrain(world, clueless, FEBRUARY)
     _answer(world, february, 10)
     found = _judge(world, monitoring, 10)
 
@@ -97,7 +97,7 @@ def test_a_worse_champion_goes_back(
 def test_its_recalibrations_go_with_it(
     world: World, clueless: Path, february: pd.DataFrame, monitoring: Monitoring, tmp_path: Path
 ) -> None:
-    version = _promote_by_retrain(world, clueless, FEBRUARY)
+    version = promote_by_retrain(world, clueless, FEBRUARY)
     base = load_bundle(world.bundles / version)
     moved = save_recalibrated(base, (0.05, -0.05), tmp_path / "moved")
     register(world.engine, world.bundles, tmp_path / "moved", FEBRUARY, {"recalibrates": version})
@@ -119,9 +119,7 @@ def test_a_better_champion_stays(
     with write_transaction(world.engine) as connection:
         promote(connection, worse, actor="test", reason="", now=FEBRUARY)
     better = world.bundle
-    _promote_by_retrain(
-        replace(world, bundle=load_bundle(world.bundles / worse)), trained, FEBRUARY
-    )
+    promote_by_retrain(replace(world, bundle=load_bundle(world.bundles / worse)), trained, FEBRUARY)
     _answer(world, february, 10)
     found = _judge(world, monitoring, 10)
 
@@ -135,7 +133,7 @@ def test_a_better_champion_stays(
 def test_few_days_are_not_judged(
     world: World, clueless: Path, february: pd.DataFrame, monitoring: Monitoring
 ) -> None:
-    _promote_by_retrain(world, clueless, FEBRUARY)
+    promote_by_retrain(world, clueless, FEBRUARY)
     _answer(world, february, 3)
 
     found = _judge(world, monitoring, 3)
@@ -148,7 +146,7 @@ def test_nobody_is_on_probation_before_later_or_after_another_promotion(
     world: World, clueless: Path, trained: Path, monitoring: Monitoring
 ) -> None:
     assert _judge(world, monitoring, 10) is None
-    _promote_by_retrain(world, clueless, FEBRUARY)
+    promote_by_retrain(world, clueless, FEBRUARY)
     assert _judge(world, monitoring, 1) is not None
     assert _judge(world, monitoring, 30) is None
     with write_transaction(world.engine) as connection:
