@@ -48,8 +48,8 @@ def early_signs(
     if params.vitals.errors is not None:
         after = read_vitals(connection, before, promoted_at + GRACE, now)
         signs += _served(new, after, params.vitals.errors)
-    if params.shift is None and params.estimate is None:
-        return signs
+    if any(sign.worse for sign in signs) or (params.shift is None and params.estimate is None):
+        return signs  # what fails need not be asked for its answers
     try:
         both = load_bundle(bundles / before), load_bundle(bundles / current.version)
         rows = read_rows(connection, both[1].schema, since, now, MAX_ROWS)

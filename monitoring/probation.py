@@ -76,21 +76,27 @@ def run_probation(
             return None
         base, since = retrain.challenger_version, retrain.finished_at
         signs = early_signs(connection, bundles, base, since, params.probation, now)
-        if outcomes:
-            both = [
-                load_bundle(bundles / trained(connection, version))
-                for version in (retrain.champion_version, base)
-            ]
-            until = now - timedelta(hours=params.probation.mature_hours)
-            rows = read_labelled(connection, until, since, MAX_ROWS)
-            signs.insert(0, _judge(_costs(rows, both[0], both[1], params), params.probation))
+        broken = any(sign.worse for sign in signs)
+        until = now - timedelta(hours=params.probation.mature_hours)
+        both = (retrain.champion_version, base)
+        versions = [] if broken or not outcomes else [trained(connection, each) for each in both]
+        rows = read_labelled(connection, until, since, MAX_ROWS) if versions else None
+    if rows is not None:
+        before, current = (load_bundle(bundles / version) for version in versions)
+        signs.insert(0, _judge(_costs(rows, before, current, params), params.probation))
+    return _act(engine, retrain, signs, now)
+
+
+def _act(
+    engine: Engine, retrain: Row[tuple[str, ...]], signs: list[Sign], now: datetime
+) -> Finding:
     against = [sign for sign in signs if sign.worse]
     reason = "; ".join(sign.sentence for sign in against or signs)
     if not against:
         return Finding(reason, None, tuple(signs))
     reason = f"the champion is on probation: {reason}"
-    rolled_back_to = _return(engine, base, retrain.retrain_id, reason, now)
-    return Finding(reason, rolled_back_to, tuple(signs))
+    back = _return(engine, retrain.challenger_version, retrain.retrain_id, reason, now)
+    return Finding(reason, back, tuple(signs))
 
 
 def _on_probation(
