@@ -136,13 +136,74 @@ class Update(Section):
     cooldown_days: Annotated[int, Field(ge=0)] = 7
 
 
+class ErrorLimits(Section):
+    """Requests that a version's model did not answer, beside another version's.
+
+    `least_share`: of requests, more than the other's, that both intervals have to leave between
+    them; `min_failed` requests in `min_minutes` different minutes: fewer are no judgement.
+    """
+
+    least_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    min_failed: PositiveInt = 10
+    min_minutes: PositiveInt = 3
+
+
+class LatencyLimits(Section):
+    """Times to answer, beside another version's.
+
+    `ratio`, `least_ms`: of the time that one request in twenty exceeds, and both have to be
+    exceeded; `minutes`: the newest so many are judged, joined where they have fewer than
+    `min_requests`.
+    """
+
+    ratio: Annotated[float, Field(gt=1)] = 2.0
+    least_ms: Annotated[float, Field(ge=0)] = 5.0
+    minutes: Annotated[int, Field(ge=2)] = 10
+    min_requests: PositiveInt = 20
+
+
+class VitalsLimits(Section):
+    """What a version is judged by within minutes; none of one = it is not looked at."""
+
+    errors: ErrorLimits | None = ErrorLimits()
+    latency: LatencyLimits | None = LatencyLimits()
+
+
+class ShiftLimits(Section):
+    """How far a champion's answers may be from its predecessor's to the same rows.
+
+    Each limit alone: `max_mean` difference of a probability; `max_variation`, 0 to 1, of their
+    distributions at the same level; `min_rank`, the correlation of their ranks.
+    """
+
+    min_rows: PositiveInt = 500
+    max_mean: Annotated[float, Field(gt=0)] = 0.4
+    max_variation: Annotated[float, Field(gt=0, le=1)] = 0.7
+    min_rank: Annotated[float, Field(ge=-1, lt=1)] = 0.2
+
+
+class EstimateLimits(Section):
+    """What a champion may be estimated to cost, as a share of its predecessor's estimated loss."""
+
+    min_rows: PositiveInt = 500
+    max_cost: Annotated[float, Field(gt=0)] = 0.35
+
+
 class Probation(Section):
-    """How a promoted challenger is watched; docs/adr/0028."""
+    """How a promoted challenger is watched; docs/adr/0028 and 0034.
+
+    `schedule`: of looks at what is known before outcomes come, over the newest `hours`.
+    """
 
     days: PositiveInt = 28
     min_days: Annotated[int, Field(ge=2)] = 7
     mature_hours: PositiveInt = 8
     max_t: float = 2.0
+    schedule: str = "*/5 * * * *"
+    hours: PositiveInt = 24
+    vitals: VitalsLimits = VitalsLimits()
+    shift: ShiftLimits | None = ShiftLimits()
+    estimate: EstimateLimits | None = EstimateLimits()
 
 
 class ReportsParams(Section):
@@ -155,12 +216,14 @@ class ReportsParams(Section):
 class Retention(Section):
     """How long predictions are kept, and how many; None = for ever, and all.
 
-    `bundle_days`: files of versions that are older go, unless something refers to them.
+    `bundle_days`: files of versions that are older go, unless something refers to them;
+    `vitals_days`: what versions did, minute by minute.
     """
 
     days: PositiveInt | None = None
     rows: PositiveInt | None = None
     bundle_days: PositiveInt | None = None
+    vitals_days: PositiveInt = 60
 
 
 class Monitoring(Section):
@@ -206,6 +269,15 @@ class Monitoring(Section):
             raise ValueError(
                 f"update.judged_days {self.update.judged_days} is less than gate.min_days "
                 f"{self.gate.min_days}: no update could pass"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _vitals_outlast_probation(self) -> "Monitoring":
+        if self.probation is not None and self.retention.vitals_days <= self.probation.days:
+            raise ValueError(
+                f"retention.vitals_days {self.retention.vitals_days} is no more than "
+                f"probation.days {self.probation.days}: a predecessor's figures would be gone"
             )
         return self
 

@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     metrics_dir: Path = Field(
         Path("var/metrics"), description="counters of several workers meet here"
     )
+    vitals_seconds: float = Field(
+        60.0, gt=0, description="how often each version's requests and errors go to the database"
+    )
     access_log: bool = Field(True, description="one JSON line a request on stderr")
 
     @field_validator("access")

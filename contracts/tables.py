@@ -273,6 +273,25 @@ shadow_predictions = Table(
     Column("scores", Text),
 )
 
+# What a version did in a minute or so, as one worker of the service counted it.
+vitals = Table(
+    "vitals",
+    metadata,
+    Column("vital_id", _Counter, primary_key=True, autoincrement=True),
+    Column("model_version", String(64), nullable=False),
+    Column("since", UtcDateTime, nullable=False, index=True),
+    Column("until", UtcDateTime, nullable=False),
+    Column("requests", BigInteger, nullable=False),  # answered
+    Column("rows", BigInteger, nullable=False),  # answered
+    Column("failed", BigInteger, nullable=False),  # requests in which the model failed: 500
+    Column("not_finite", BigInteger, nullable=False),  # requests in which a row had no answer: 422
+    Column("times", Text, nullable=False),  # JSON list: answered requests in bins, contracts/vitals
+    Column("request_seconds", Float, nullable=False),  # of all answered requests
+    # Processor time of the model's calls, once for each request that waited for one.
+    Column("model_seconds", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 # Counters of rate limits and quotas where several processes share them.
 rate_limits = Table(
     "rate_limits",

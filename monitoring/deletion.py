@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from sqlalchemy import Connection, Engine, delete, select, tuple_
+from sqlalchemy import Connection, Delete, Engine, delete, select, tuple_
 
 from contracts.database import (
     checkpoint,
@@ -21,7 +21,13 @@ from contracts.database import (
     wish_for_empty_log,
     write_transaction,
 )
-from contracts.tables import idempotency_keys, outcomes, predictions, shadow_predictions
+from contracts.tables import (
+    idempotency_keys,
+    outcomes,
+    predictions,
+    shadow_predictions,
+    vitals,
+)
 
 # Far from what hurts: a commit on a slow disk takes its time on top, and who waits asks seldom.
 LOCK_SECONDS = 0.02
@@ -101,11 +107,24 @@ def delete_old_keys(engine: Engine, before: datetime, sleep: Sleep = time.sleep)
     table = idempotency_keys.c
     name = tuple_(table.owner, table.key)
     old = select(table.owner, table.key).where(table.created_at < before).limit(STATEMENT_ROWS)
+    _delete_all(engine, delete(idempotency_keys).where(name.in_(old)), sleep)
+
+
+def delete_old_vitals(engine: Engine, before: datetime, sleep: Sleep = time.sleep) -> int:
+    """Delete what versions did before a moment; gives how many rows that were."""
+    old = select(vitals.c.vital_id).where(vitals.c.since < before).limit(STATEMENT_ROWS)
+    return _delete_all(engine, delete(vitals).where(vitals.c.vital_id.in_(old)), sleep)
+
+
+def _delete_all(engine: Engine, some: Delete, sleep: Sleep) -> int:
+    """Run a statement that deletes at most STATEMENT_ROWS until nothing is left for it."""
+    total = 0
     while True:
         with write_transaction(engine) as connection:
-            gone = connection.execute(delete(idempotency_keys).where(name.in_(old))).rowcount
+            gone = connection.execute(some).rowcount
+        total += gone
         if gone < STATEMENT_ROWS:
-            return
+            return total
         sleep(REST_SECONDS)
 
 

@@ -16,6 +16,7 @@ from monitoring.attempts import RefusedError
 from monitoring.bundles import remove_old_bundles
 from monitoring.challenge import Clock
 from monitoring.check import Check, NoChampionError, run_check
+from monitoring.deletion import delete_old_vitals
 from monitoring.erasure import wanted_retrain
 from monitoring.heartbeat import beat
 from monitoring.probation import run_probation
@@ -27,7 +28,7 @@ from monitoring.retrain import Outcome, retrain_after, run_retrain
 from monitoring.triggers import of_erasure, of_update_schedule
 from monitoring.update import run_update
 
-SLOT, RETRAIN_SLOT = "check", "retrain schedule"
+SLOT, RETRAIN_SLOT, PROBATION_SLOT = "check", "retrain schedule", "probation"
 SLOT_LENGTH = timedelta(seconds=50)  # taken once a run, never given back
 log = logging.getLogger("monitoring")
 
@@ -118,10 +119,26 @@ def _retrain(
         return None
 
 
-def _judge_probation(
-    engine: Engine, settings: Settings, params: Params, now: datetime, alerts: Alerts
+def watch_probation(
+    engine: Engine, settings: Settings, _stop: threading.Event, alerts: Alerts
 ) -> None:
-    found = run_probation(engine, settings.bundles_dir, params.monitoring, now)
+    """Look at what is known of a promoted champion before outcomes come: a broken one goes soon."""
+    params = load_params(settings.params_file)
+    if params.monitoring.probation is not None and _first(engine, PROBATION_SLOT):
+        _judge_probation(engine, settings, params, leases.utc_now(), alerts, outcomes=False)
+
+
+def _judge_probation(
+    engine: Engine,
+    settings: Settings,
+    params: Params,
+    now: datetime,
+    alerts: Alerts,
+    *,
+    outcomes: bool = True,
+) -> None:
+    bundles = settings.bundles_dir
+    found = run_probation(engine, bundles, params.monitoring, now, outcomes=outcomes)
     if found is None:
         return
     log.info("probation: %s", found.reason)
@@ -168,6 +185,7 @@ def delete_old(engine: Engine, settings: Settings, stop: threading.Event, _alert
     if kept is not None:
         log.info("retention %s", kept)
     days, now = params.retention.bundle_days, datetime.now(UTC)
+    delete_old_vitals(engine, now - timedelta(days=params.retention.vitals_days), stop.wait)
     if removed := remove_old_bundles(engine, settings.bundles_dir, days, now):
         log.info("files of %d old versions were removed: %s", len(removed), ", ".join(removed))
 

@@ -1,7 +1,8 @@
-"""Probation: a champion that a retrain has promoted goes back if outcomes speak against it.
+"""Probation: a champion that a retrain has promoted goes back if what came since speaks against it.
 
-The gate judged it on the past; here it is judged on what came since, beside the champion that it
-replaced, which answers the same logged rows again. `python -m monitoring.probation` judges now.
+The gate judged it on the past; here it is judged beside the champion that it replaced: first by
+its errors, times and answers (early_signs.py), later by outcomes, for which that one answers the
+same logged rows again. `python -m monitoring.probation` judges now.
 """
 
 import argparse
@@ -27,8 +28,10 @@ from contracts.schema import EVENT_TIME, OUTCOME
 from contracts.settings import Settings
 from contracts.tables import retrains
 from monitoring.check import REFUSALS
+from monitoring.early_signs import early_signs
 from monitoring.performance import t_over_days
 from monitoring.recalibration import Labelled, follow
+from monitoring.vitals import Sign
 from monitoring.windows import read_labelled
 
 ACTOR = "probation"
@@ -38,16 +41,26 @@ MAX_ROWS = 200_000
 
 @dataclass(frozen=True)
 class Finding:
-    """What probation found; `rolled_back_to` is who answers from now on, None = nobody new."""
+    """What probation found.
+
+    Attributes:
+        reason: what speaks against the champion; where nothing does, all that was seen.
+        rolled_back_to: who answers from now on, None = nobody new.
+        signs: all that was seen.
+    """
 
     reason: str
     rolled_back_to: str | None = None
+    signs: tuple[Sign, ...] = ()
 
 
 def run_probation(
-    engine: Engine, bundles: Path, params: Monitoring, now: datetime
+    engine: Engine, bundles: Path, params: Monitoring, now: datetime, *, outcomes: bool = True
 ) -> Finding | None:
     """Judge the champion, if a retrain promoted it lately; roll back if it does worse.
+
+    Args:
+        outcomes: judge by them too; without, it is quick.
 
     Returns:
         None: nobody is on probation.
@@ -61,17 +74,29 @@ def run_probation(
         retrain = _on_probation(connection, params.probation, now)
         if retrain is None:
             return None
-        both = [
-            load_bundle(bundles / trained(connection, version))
-            for version in (retrain.champion_version, retrain.challenger_version)
-        ]
+        base, since = retrain.challenger_version, retrain.finished_at
+        signs = early_signs(connection, bundles, base, since, params.probation, now)
+        broken = any(sign.worse for sign in signs)
         until = now - timedelta(hours=params.probation.mature_hours)
-        rows = read_labelled(connection, until, retrain.finished_at, MAX_ROWS)
-    daily = _costs(rows, both[0], both[1], params)
-    reason, worse = _judge(daily, params.probation)
-    if not worse:
-        return Finding(reason)
-    return Finding(reason, _return(engine, both[1].version, retrain.retrain_id, reason, now))
+        both = (retrain.champion_version, base)
+        versions = [] if broken or not outcomes else [trained(connection, each) for each in both]
+        rows = read_labelled(connection, until, since, MAX_ROWS) if versions else None
+    if rows is not None:
+        before, current = (load_bundle(bundles / version) for version in versions)
+        signs.insert(0, _judge(_costs(rows, before, current, params), params.probation))
+    return _act(engine, retrain, signs, now)
+
+
+def _act(
+    engine: Engine, retrain: Row[tuple[str, ...]], signs: list[Sign], now: datetime
+) -> Finding:
+    against = [sign for sign in signs if sign.worse]
+    reason = "; ".join(sign.sentence for sign in against or signs)
+    if not against:
+        return Finding(reason, None, tuple(signs))
+    reason = f"the champion is on probation: {reason}"
+    back = _return(engine, retrain.challenger_version, retrain.retrain_id, reason, now)
+    return Finding(reason, back, tuple(signs))
 
 
 def _on_probation(
@@ -114,16 +139,16 @@ def _costs(
     return pd.Series(daily.to_numpy(float))
 
 
-def _judge(daily: "pd.Series[float]", params: Probation) -> tuple[str, bool]:
+def _judge(daily: "pd.Series[float]", params: Probation) -> Sign:
     if len(daily) < params.min_days:
-        return f"on probation: {len(daily)} days with outcomes, {params.min_days} asked for", False
+        return Sign(f"on probation: {len(daily)} days with outcomes, {params.min_days} asked for")
     t = t_over_days(daily) or 0.0
     verb = "costs" if daily.mean() > 0 else "saves"
     reason = (
         f"the champion {verb} {abs(daily.mean()):.4f} loss a row against its predecessor, mean of "
         f"{len(daily)} days (t = {t:.2f}, beyond {params.max_t:g} it goes back)"
     )
-    return reason, bool(np.isfinite(t) and t > params.max_t)
+    return Sign(reason, bool(np.isfinite(t) and t > params.max_t))
 
 
 def _return(engine: Engine, base: str, retrain_id: str, reason: str, now: datetime) -> str | None:
@@ -154,7 +179,9 @@ def main() -> None:
     if found is None:
         sys.exit("nobody is on probation")
     verb = f"rolled back to {found.rolled_back_to}" if found.rolled_back_to else "kept"
-    sys.stdout.write(f"{verb}: {found.reason}\n")
+    marks = {True: "against it", False: "seen"}
+    lines = [f"{marks[sign.worse]}: {sign.sentence}" for sign in found.signs]
+    sys.stdout.write("\n".join([verb, *lines]) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Retention: what is too old, or too much, is deleted: predictions with outcomes, and bundles.
+"""Retention: what is too old, or too much, is deleted: predictions with outcomes, bundles, vitals.
 
 `python -m monitoring.retention` does now what the scheduler does once a day; docs/data-life.md.
 """
@@ -20,12 +20,12 @@ from contracts.monitoring_params import Monitoring
 from contracts.params import load_params
 from contracts.registry import take_turns
 from contracts.settings import Settings
-from contracts.tables import predictions
+from contracts.tables import predictions, vitals
 from monitoring import leases
 from monitoring.attempts import LEASE as RETRAIN
 from monitoring.bundles import removable_bundles, remove_old_bundles
 from monitoring.check import REFUSALS
-from monitoring.deletion import Deleted, delete_old_keys, delete_paced
+from monitoring.deletion import Deleted, delete_old_keys, delete_old_vitals, delete_paced
 
 LEASE = "retention"
 LONGEST = timedelta(hours=1)  # of one run; the next one goes on
@@ -197,6 +197,10 @@ def _tell(engine: Engine, settings: Settings, params: Monitoring) -> Iterator[st
     with engine.connect() as connection:
         plan = make_plan(connection, params, now)
     yield f"{plan.rows} predictions before {plan.before} would go" if plan else OFF
+    old = vitals.c.since < now - timedelta(days=params.retention.vitals_days)
+    with engine.connect() as connection:
+        number = connection.execute(select(func.count()).select_from(vitals).where(old))
+        yield f"{number.scalar_one()} rows of vitals would go"
     if days is not None:
         named = removable_bundles(engine, settings.bundles_dir, days, now)
         yield f"files of {len(named)} versions would go: {', '.join(named) or 'none'}"
@@ -206,6 +210,8 @@ def _keep(engine: Engine, settings: Settings, params: Monitoring) -> Iterator[st
     now, days = datetime.now(UTC), params.retention.bundle_days
     kept = run_retention(engine, params, lambda: datetime.now(UTC), threading.Event())
     yield str(kept or OFF)
+    gone = delete_old_vitals(engine, now - timedelta(days=params.retention.vitals_days))
+    yield f"deleted {gone} rows of vitals"
     if days is not None:
         named = remove_old_bundles(engine, settings.bundles_dir, days, now)
         yield f"removed the files of {len(named)} versions: {', '.join(named) or 'none'}"

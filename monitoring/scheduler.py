@@ -33,6 +33,7 @@ from monitoring.jobs import (
     retrain_in_turn,
     show_life,
     update,
+    watch_probation,
 )
 from monitoring.recovery import EVERY_SECONDS
 
@@ -72,6 +73,9 @@ def jobs_of(params: Monitoring) -> dict[str, tuple[Job, BaseTrigger]]:
         "recovery": (bury, IntervalTrigger(seconds=EVERY_SECONDS, timezone=UTC)),
         "sign of life": (show_life, IntervalTrigger(seconds=BEAT_SECONDS, timezone=UTC)),
     }
+    if params.probation is not None:
+        when = CronTrigger.from_crontab(params.probation.schedule, UTC)
+        jobs["look at who is on probation"] = (watch_probation, when)
     if params.recalibrate is not None:
         when = CronTrigger.from_crontab(params.recalibrate.schedule, UTC)
         jobs["recalibration"] = (recalibrate, when)

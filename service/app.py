@@ -43,6 +43,7 @@ from service.observe.quality import Quality
 from service.observe.shared_metrics import SharedMetrics
 from service.observe.state import State
 from service.observe.targets import targets_in
+from service.observe.vitals import Vitals
 from service.parts import Parts
 from service.protocols import invocations, v2, vertex
 from service.protocols.describe import describe_adapters
@@ -156,6 +157,7 @@ def _make_parts(
         watcher=watcher,
         answering=Answering(watcher, ledger, limits, shadow),
         shadow=shadow,
+        vitals=Vitals(ledger.run, metrics, clock, settings.vitals_seconds),
         access=access,
         limits=limits,
         journal=journal,
@@ -193,6 +195,7 @@ async def _lifespan(
         await asyncio.to_thread(parts.access.start)
         parts.ledger.start()
         parts.shadow.start()
+        parts.vitals.start()
         watching = [
             part for part in (parts.journal, parts.tracing, parts.shared, parts.quality) if part
         ]
@@ -205,6 +208,7 @@ async def _lifespan(
         await asyncio.to_thread(parts.watcher.stop)
         await asyncio.to_thread(parts.shadow.stop)
         await parts.access.stop()
+        await parts.vitals.stop()
         await parts.ledger.stop()
         await parts.limits.stop()
         for part in reversed(watching):

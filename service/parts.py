@@ -19,6 +19,7 @@ from service.ledger.ledger import Ledger
 from service.observe.metrics import Metrics
 from service.observe.quality import Quality
 from service.observe.shared_metrics import SharedMetrics
+from service.observe.vitals import Vitals
 from service.versions.champion import ChampionWatcher
 from service.versions.shadow import Shadow
 
@@ -35,6 +36,7 @@ class Parts:
     watcher: ChampionWatcher
     answering: Answering
     shadow: Shadow
+    vitals: Vitals
     access: Access
     limits: Limits
     journal: Journal | None

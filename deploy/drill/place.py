@@ -46,7 +46,15 @@ SMALL: Mapping[str, Any] = {
             "retrain_every_outcomes": None,
         },
         "gate": {"min_days": 7, "min_rows": 500},
-        "probation": {"days": 28, "min_days": 7, "mature_hours": 8, "max_t": 2.0},
+        # By outcomes alone: where the world is turned upside down, a right answer is the opposite.
+        "probation": {
+            "days": 28,
+            "min_days": 7,
+            "mature_hours": 8,
+            "max_t": 2.0,
+            "shift": None,
+            "estimate": None,
+        },
     },
 }
 # So few rows that it learns them by heart, and is sure of it.

@@ -188,7 +188,10 @@ def _decode_large(lineup: Lineup, body: bytes) -> Decoded:
     if lineup.rule is not None or len(decoded.features) <= SMALL_ROWS:
         return decoded
     predictor = lineup.champion.predictor
-    answers = predictor.answers(decoded.numeric, decoded.text)
+    try:
+        answers = predictor.answers(decoded.numeric, decoded.text)
+    except Exception:  # the ledger asks again: there a version's failures are told and counted
+        return decoded
     return replace(decoded, asked=predictor, answers=answers)
 
 

@@ -201,6 +201,7 @@ class Front:
         status, route = exchange.status, exchange.route
         method = exchange.method if exchange.method in METHODS else "other"
         if status != CLIENT_GONE:
-            self._count(route or "other", method if route else "other", status, seconds)
+            counted = method if route else "other"
+            self._count(route or "other", counted, status, seconds, exchange.version)
         if self._journal is not None:
             self._journal.write(self._line(exchange, method, seconds))

@@ -19,7 +19,7 @@ from contracts.registry import NothingToRollBackError, UnknownVersionError
 from contracts.settings import Settings
 from contracts.traffic import RefusedRuleError
 from service.answer.decoder import Decoded
-from service.answer.predictor import Predictor
+from service.answer.predictor import NotFiniteError, Predictor
 from service.ledger.answers import Answer, answer_group, decode_answer, keep_answer, rows_of
 from service.ledger.batch import Batch, KeptAnswer, decode
 from service.ledger.groups import Done, GroupWorker, Job, QueueFullError, into
@@ -201,7 +201,7 @@ class Ledger:
             self._started.empty_log()
 
     def _answer(self, predictor: Predictor, group: Sequence[Job]) -> None:
-        group = answer_group(predictor, group)
+        group, model_seconds = self._ask(predictor, group)
         now = self._clock()
         rows: list[Row] = []
         keys: list[KeptAnswer] = []
@@ -218,7 +218,20 @@ class Ledger:
         self._metrics.group_rows.observe(len(rows))
         if keys:
             group = self._settle(group, keys, lost, now)
-        self._count(predictor, group)
+        self._count(predictor, group, model_seconds)
+
+    def _ask(self, predictor: Predictor, group: Sequence[Job]) -> tuple[list[Job], float]:
+        """The jobs that the model answers, and its processor time; the others are counted."""
+        answered: list[Job] = []
+        started = time.thread_time()
+        try:
+            answered = answer_group(predictor, group)
+        finally:
+            if len(answered) < len(group):
+                not_finite = sum(isinstance(job.answer, NotFiniteError) for job in group)
+                failed = len(group) - len(answered) - not_finite
+                self._metrics.asked.note_unanswered(predictor.version, failed, not_finite)
+        return answered, time.thread_time() - started
 
     def _settle(
         self, group: Sequence[Job], keys: Sequence[KeptAnswer], lost: LostKeys, now: datetime
@@ -237,9 +250,11 @@ class Ledger:
                 job.answer = KeyReusedError()
         return own
 
-    def _count(self, predictor: Predictor, group: Sequence[Job]) -> None:
+    def _count(self, predictor: Predictor, group: Sequence[Job], model_seconds: float) -> None:
         labels = [label for job in group for label in job.answer.prediction]
         if labels:
             self._metrics.count_predictions(predictor.version, labels)
+            rows = len(labels)
+            self._metrics.asked.note_answered(predictor.version, len(group), rows, model_seconds)
         store = self._store
         self._counts = Counts(self._counts.answered + len(labels), store.stored, store.spooled)

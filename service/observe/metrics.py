@@ -16,8 +16,10 @@ from prometheus_client import (
 from prometheus_client.registry import Collector
 
 from contracts.params import ClassLabel
-from service.observe.request_counts import SECONDS, RequestCounts
+from contracts.vitals import SECONDS
+from service.observe.request_counts import RequestCounts
 from service.observe.snapshot import Rule
+from service.observe.version_counts import VersionCounts
 
 GROUP_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
 # Series of the versions before these are dropped, for labels must stay few.
@@ -55,6 +57,8 @@ class Metrics:
             describe_process(registry=registry)
         self.requests = RequestCounts()
         registry.register(self.requests)
+        self.asked = VersionCounts()
+        registry.register(self.asked)
         self.errors = Counter(
             "perennial_errors_total", "Errors by kind", ["kind"], registry=registry
         )
@@ -117,6 +121,7 @@ class Metrics:
         self.versions.append(version)
         for old in self.versions[:-KEPT_VERSIONS]:
             self.predictions.remove_by_labels({"version": old})
+            self.asked.forget(old)
             self.versions.remove(old)
 
     def render(self) -> bytes:

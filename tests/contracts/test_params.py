@@ -50,6 +50,9 @@ def test_shipped_params_are_valid() -> None:
         ({"train__search__prefer": "oracle"}, "search.prefer is none of"),
         ({"data__classes": [0, 1, 2]}, "classes: binary has 2, not 3"),
         ({"monitoring__drift__false_alarm_rate": 1.5}, "monitoring.drift.false_alarm_rate"),
+        ({"monitoring__probation__vitals__latency__ratio": 1.0}, "vitals.latency.ratio"),
+        ({"monitoring__probation__shift__min_rank": 1}, "probation.shift.min_rank"),
+        ({"monitoring__retention__vitals_days": 28}, "is no more than probation.days 28"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )

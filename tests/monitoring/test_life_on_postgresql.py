@@ -9,9 +9,12 @@ from sqlalchemy import Engine
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
 from contracts.settings import Settings
+from monitoring.deletion import delete_old_vitals
 from monitoring.erase import run_erasure
+from monitoring.vitals import read_vitals
 from tests.monitoring.erasing import NOW, SUBJECT, count, log_rows
 from tests.monitoring.test_retention import fill, keep, left, params
+from tests.monitoring.test_vitals import MINUTE, START, note
 from tests.postgresql import temporary_postgresql
 
 pytestmark = pytest.mark.slow
@@ -52,3 +55,13 @@ def test_a_subject_goes_and_what_stays_is_told(engine: Engine, tmp_path: Path) -
     assert done.finished
     assert "until it vacuums" in done.remarks[0]
     assert "no spool at" in done.remarks[1]
+
+
+def test_what_versions_did_is_read_and_deleted(engine: Engine) -> None:
+    for minute in range(5):
+        note(engine, "old", minute, 10, failed=minute)
+    with engine.connect() as connection:
+        found = read_vitals(connection, "old", START + 2 * MINUTE, START + 9 * MINUTE)
+
+    assert (found.answered, found.unanswered.tolist()) == (30, [2, 3, 4])
+    assert delete_old_vitals(engine, START + 4 * MINUTE) == 4

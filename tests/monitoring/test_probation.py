@@ -20,6 +20,7 @@ from contracts.stages import champions
 from contracts.tables import retrains
 from monitoring.probation import Finding, run_probation
 from monitoring.recalibrate import save_recalibrated
+from monitoring.vitals import Sign
 from pipeline.model_file import dump_model
 from pipeline.onnx_export import to_onnx
 from pipeline.search import Chosen
@@ -55,7 +56,7 @@ def monitoring(params: Params) -> Monitoring:
     return params.monitoring.model_copy(update={"probation": probation, "recalibrate": None})
 
 
-def _promote_by_retrain(world: World, source: Path, at: datetime) -> str:
+def promote_by_retrain(world: World, source: Path, at: datetime) -> str:
     version = register(world.engine, world.bundles, source, at, {})
     row = {"retrain_id": "r1", "started_at": at, "finished_at": at, "state": "promoted",
            "reason": "", "champion_version": world.bundle.version, "challenger_version": version,
@@ -78,7 +79,7 @@ def _judge(world: World, monitoring: Monitoring, days: int) -> Finding | None:
 def test_a_worse_champion_goes_back(
     world: World, clueless: Path, february: pd.DataFrame, monitoring: Monitoring
 ) -> None:
-    _promote_by_retrain(world, clueless, FEBRUARY)
+    promote_by_retrain(world, clueless, FEBRUARY)
     _answer(world, february, 10)
     found = _judge(world, monitoring, 10)
 
@@ -97,7 +98,7 @@ def test_a_worse_champion_goes_back(
 def test_its_recalibrations_go_with_it(
     world: World, clueless: Path, february: pd.DataFrame, monitoring: Monitoring, tmp_path: Path
 ) -> None:
-    version = _promote_by_retrain(world, clueless, FEBRUARY)
+    version = promote_by_retrain(world, clueless, FEBRUARY)
     base = load_bundle(world.bundles / version)
     moved = save_recalibrated(base, (0.05, -0.05), tmp_path / "moved")
     register(world.engine, world.bundles, tmp_path / "moved", FEBRUARY, {"recalibrates": version})
@@ -119,9 +120,7 @@ def test_a_better_champion_stays(
     with write_transaction(world.engine) as connection:
         promote(connection, worse, actor="test", reason="", now=FEBRUARY)
     better = world.bundle
-    _promote_by_retrain(
-        replace(world, bundle=load_bundle(world.bundles / worse)), trained, FEBRUARY
-    )
+    promote_by_retrain(replace(world, bundle=load_bundle(world.bundles / worse)), trained, FEBRUARY)
     _answer(world, february, 10)
     found = _judge(world, monitoring, 10)
 
@@ -135,19 +134,20 @@ def test_a_better_champion_stays(
 def test_few_days_are_not_judged(
     world: World, clueless: Path, february: pd.DataFrame, monitoring: Monitoring
 ) -> None:
-    _promote_by_retrain(world, clueless, FEBRUARY)
+    promote_by_retrain(world, clueless, FEBRUARY)
     _answer(world, february, 3)
 
-    assert _judge(world, monitoring, 3) == Finding(
-        "on probation: 3 days with outcomes, 5 asked for"
-    )
+    found = _judge(world, monitoring, 3)
+    assert found is not None
+    assert found.rolled_back_to is None
+    assert found.signs[0] == Sign("on probation: 3 days with outcomes, 5 asked for")
 
 
 def test_nobody_is_on_probation_before_later_or_after_another_promotion(
     world: World, clueless: Path, trained: Path, monitoring: Monitoring
 ) -> None:
     assert _judge(world, monitoring, 10) is None
-    _promote_by_retrain(world, clueless, FEBRUARY)
+    promote_by_retrain(world, clueless, FEBRUARY)
     assert _judge(world, monitoring, 1) is not None
     assert _judge(world, monitoring, 30) is None
     with write_transaction(world.engine) as connection:

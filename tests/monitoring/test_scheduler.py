@@ -130,6 +130,13 @@ def test_calendar_has_a_job_only_where_one_is_given(world: World, tmp_path: Path
         assert ("retrain on schedule" in names) is has_job
 
 
+def test_probation_is_looked_at_by_its_own_schedule() -> None:
+    params = load_params(Path("params.yaml")).monitoring
+    assert str(jobs_of(params)["look at who is on probation"][1]).endswith("minute='*/5']")
+    without = params.model_copy(update={"probation": None})
+    assert "look at who is on probation" not in jobs_of(without)
+
+
 @pytest.mark.slow
 def test_alarm_leads_to_a_retrain(world: World, tmp_path: Path, february: pd.DataFrame) -> None:
     """Flights of February, moved to the last 28 days, all late."""

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -17,7 +18,7 @@ from typing import Any
 import uvicorn
 
 from contracts.settings import Settings
-from service.app import create_app
+from service.app import create_app, utc_now
 from service.border.guard import Guard
 from service.border.journal import Journal
 from service.border.protocol import GuardedProtocol, make_protocol
@@ -39,11 +40,12 @@ def serving(
     journal: Journal | None = None,
     guard: Guard | None = None,
     wrap: Callable[[Any], Any] = lambda app: app,
+    clock: Callable[[], datetime] = utc_now,
 ) -> Iterator[int]:
     """The app, or what `wrap` makes of it, under uvicorn in this process; gives its port."""
     protocol = partial(GuardedProtocol, guard=guard) if guard else make_protocol(settings)
     config = uvicorn.Config(
-        wrap(create_app(settings, journal=journal)),
+        wrap(create_app(settings, journal=journal, clock=clock)),
         port=0,
         loop="uvloop",
         http=protocol,
