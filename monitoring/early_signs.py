@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection
 
-from contracts.bundle import GOLDEN, Bundle, BundleError, load_bundle
+from contracts.bundle import Bundle, load_bundle
+from contracts.bundle_files import GOLDEN, BundleError
 from contracts.monitoring_params import ErrorLimits, EstimateLimits, Probation
-from contracts.registry import champion, champions, family
+from contracts.registry import champion, family
 from contracts.schema import VERSION
+from contracts.stages import champions
 from contracts.traffic import difference
 from monitoring.beside import judge_shift, measure_shift
 from monitoring.vitals import Sign, Vitals, compare, read_vitals
