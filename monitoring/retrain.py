@@ -3,11 +3,8 @@
 `python -m monitoring.retrain now --reason "..."` starts one.
 """
 
-import argparse
 import json
 import logging
-import signal
-import sys
 import threading
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -16,9 +13,8 @@ from typing import Any
 from sqlalchemy import Engine
 
 from contracts.bundle import BundleError, base_of, load_bundle
-from contracts.database import make_engine, write_transaction
-from contracts.migrate import require_current
-from contracts.params import Params, load_params
+from contracts.database import write_transaction
+from contracts.params import Params
 from contracts.registry import champion, family, promote
 from contracts.schema import SchemaError
 from contracts.settings import Settings
@@ -35,16 +31,15 @@ from monitoring.attempts import (
     write,
 )
 from monitoring.challenge import BY_RETRAIN, Challenge, Clock, Way, make_challenger
-from monitoring.check import REFUSALS, Check, NoChampionError
+from monitoring.check import Check, NoChampionError
 from monitoring.gate import Verdict
 from monitoring.github import GithubError
 from monitoring.governor import Trigger
 from monitoring.history import INTERRUPTED
 from monitoring.patience import PatienceLostError
-from monitoring.recovery import clean_up
 from monitoring.snapshot import NoOutcomesError
 from monitoring.training import GateFailedError
-from monitoring.triggers import decline, of_check, of_person
+from monitoring.triggers import decline, of_check
 from monitoring.verdict import judge_challenger
 from monitoring.working_copy import CommandError
 
@@ -194,36 +189,7 @@ def retrain_after(
     return None
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m monitoring.retrain", description=__doc__)
-    parser.add_argument("now", nargs="?", choices=["now"], help="said or not, it starts at once")
-    parser.add_argument("--reason", default="by hand", help="kept with the retrain")
-    parser.add_argument(
-        "--over-budget", action="store_true", help="also beyond policy.most_per_day and its like"
-    )
-    arguments = parser.parse_args()
-    settings = Settings()
-    sys.stdout.write(f"retraining, a minute or more; the log grows in {settings.work_dir}\n")
-    sys.stdout.flush()
-    stop = threading.Event()
-    for how in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(how, lambda _signal, _frame: stop.set())
-    try:
-        engine = make_engine(settings.database_url)
-        require_current(engine)
-        params = load_params(settings.params_file)
-        asked = of_person(arguments.reason, leases.utc_now(), over_budget=arguments.over_budget)
-        clean_up(engine, settings, leases.utc_now())
-        outcome = run_retrain(engine, settings, params, leases.utc_now, asked, stop=stop)
-    except RefusedError as refused:
-        sys.exit(f"no: {refused}")
-    except REFUSALS as error:
-        sys.exit(str(error))
-    sys.stdout.write(
-        f"{outcome.state}: {outcome.challenger or 'no challenger'}: {outcome.reason}\n"
-    )
-    sys.exit(outcome.state == "failed")
-
-
 if __name__ == "__main__":
-    main()
+    from monitoring.by_hand import retrain_now
+
+    retrain_now()
