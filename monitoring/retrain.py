@@ -15,10 +15,9 @@ from sqlalchemy import Engine
 from contracts.bundle import BundleError, base_of, load_bundle
 from contracts.database import write_transaction
 from contracts.params import Params
-from contracts.registry import champion, family, promote
+from contracts.registry import champion, family
 from contracts.schema import SchemaError
 from contracts.settings import Settings
-from contracts.tables import AWAITING
 from monitoring import leases
 from monitoring.attempts import (
     LEASE,
@@ -27,7 +26,6 @@ from monitoring.attempts import (
     begin,
     note,
     require_held,
-    supersede,
     write,
 )
 from monitoring.challenge import BY_RETRAIN, Challenge, Clock, Way, make_challenger
@@ -37,6 +35,7 @@ from monitoring.github import GithubError
 from monitoring.governor import Trigger
 from monitoring.history import INTERRUPTED
 from monitoring.patience import PatienceLostError
+from monitoring.promotion import follow_yes, plan
 from monitoring.snapshot import NoOutcomesError
 from monitoring.training import GateFailedError
 from monitoring.triggers import decline, of_check
@@ -50,7 +49,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a retrain ended: promoted, awaiting (a person's word), rejected or failed."""
+    """How a retrain ended: promoted, canary, awaiting (a person's word), rejected or failed."""
 
     retrain_id: str
     state: str
@@ -135,29 +134,24 @@ def _train_and_gate(run: Challenge) -> Outcome:
 
 
 def _conclude(run: Challenge, version: str, verdict: Verdict) -> Outcome:
-    """Promote, unless somebody else has changed the champion meanwhile.
+    """Do what follows a yes, unless somebody else has changed the champion meanwhile.
 
     Raises:
         LeaseLostError: another process has taken over.
     """
-    now = run.clock()
+    now, planned = run.clock(), plan(run, version) if verdict.promote else None
     with write_transaction(run.engine) as connection:
         require_held(connection, run.ticket)
         current = champion(connection)
         known = family(connection, run.base.version)
-        undisturbed = current is not None and current.version in known
-        good = verdict.promote and undisturbed
-        person = run.params.monitoring.promotion.mode == "person"
-        state = (AWAITING if person else "promoted") if good else "rejected"
-        reason = verdict.reason if undisturbed else "the champion changed while this one trained"
-        if state == "promoted":
-            actor = f"{run.way.action} {run.retrain_id}"
-            promote(connection, version, actor=actor, reason=reason, now=now)
-        if state == AWAITING:
-            supersede(connection)
-            reason = f"{reason}; it waits for: python -m contracts.registry promote {version}"
-        write(connection, run.ticket, state=state, finished_at=now,
-              verdict=json.dumps({**asdict(verdict), "reason": reason, **run.facts}))  # fmt: skip
+        facts: dict[str, Any] = {}
+        state, reason = "rejected", verdict.reason
+        if current is None or current.version not in known:
+            reason = "the champion changed while this one trained"
+        elif verdict.promote:
+            state, reason, facts = follow_yes(connection, run, version, planned, reason, now)
+        told = {**asdict(verdict), "reason": reason, **run.facts, **facts}
+        write(connection, run.ticket, state=state, finished_at=now, verdict=json.dumps(told))
     return Outcome(run.retrain_id, state, version, reason)
 
 
