@@ -91,7 +91,9 @@ def _look(
     seen = Seen(
         hours=(now - since) / timedelta(hours=1),
         live=look(connection, rule, canary, since, now),
-        losses=compare(connection, (before, canary), since, until, params.recalibrate),
+        losses=compare(
+            connection, (before, canary), since, until, params.recalibrate, running.daily
+        ),
     )
     word = decide(seen, rule.share or 0.0, tried)
     states = {"promote": "promoted", "end": REJECTED, "wait": CANARY}

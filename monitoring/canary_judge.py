@@ -1,7 +1,7 @@
 """Whether a canary is promoted, ended or goes on. Pure: what was seen, and for how long.
 
 Its losses are looked at again and again, and whoever looks often enough sees harm by chance. So
-before its time has come it must stand out by more, the earlier the more: the bound of O'Brien and
+before its last hour it must stand out by more, the earlier the more: the bound of O'Brien and
 Fleming (A multiple testing procedure for clinical trials, Biometrics 35, 1979).
 """
 
@@ -113,7 +113,7 @@ def _harming(seen: Seen, params: Canary) -> Iterator[str]:
     losses = seen.losses
     if losses.t is None or losses.blocks < LEAST_BLOCKS or losses.cost <= params.max_cost:
         return
-    bound = params.max_t / sqrt(min(1.0, max(seen.hours, 1.0) / params.hours))
+    bound = params.max_t / sqrt(min(1.0, max(seen.hours, 1.0) / params.most_hours))
     if losses.t > bound:
         yield f"{describe_losses(losses)}, beyond {bound:.2f} after {seen.hours:.0f} hours"
 

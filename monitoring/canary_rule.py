@@ -7,6 +7,7 @@ force, promotes or rolls back has ended it, and nothing here touches what they d
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,12 @@ class Running:
     @property
     def version(self) -> str:
         return str(self.retrain.challenger_version)
+
+    @property
+    def daily(self) -> float | None:
+        """How much what it adds differs between days, as the gate saw it; None = it did not say."""
+        saved, t, days = (self.verdict.get(name) for name in ("saved", "t", "days"))
+        return abs(saved / t) * sqrt(days) if saved and t and days else None
 
     @property
     def ended_by(self) -> str | None:

@@ -25,8 +25,7 @@ class Beside:
     Attributes:
         loss: of the first one, a row; nats, or a regression's unit.
         added: by the second one, a row; negative = it saves.
-        t: `added` over its standard error, rows of a block taken as dependent; None = too few
-            blocks, or no difference.
+        t: `added` over its standard error; None = too few blocks, or no difference.
     """
 
     rows: int = 0
@@ -47,14 +46,15 @@ def compare(
     since: datetime,
     until: datetime,
     recalibrate: Recalibrate | None,
-    block: str = "h",
+    daily: float | None = None,
 ) -> Beside:
     """Let both answer what was asked in [since, until) and has an outcome, whoever answered it.
 
     Args:
         versions: as they were trained.
         recalibrate: both are judged as they would have been recalibrated; None = as they are.
-        block: of event time, as pandas names it.
+        daily: standard deviation of what the second one adds, between days that were seen before;
+            None = unknown.
     """
     before = timedelta()
     if recalibrate is not None:  # what both would have been by on the first day
@@ -64,8 +64,9 @@ def compare(
     if not inside.any():
         return Beside()
     first, second = (_losses(bundle, rows, recalibrate)[inside] for bundle in versions)
-    blocks = rows[EVENT_TIME][inside].dt.floor(block).dt.tz_localize(None).to_numpy()
-    return _compare(first, second - first, blocks)
+    hours = rows[EVENT_TIME][inside].dt.floor("h").dt.tz_localize(None).to_numpy()
+    least = (daily or 0.0) / np.sqrt(max(1.0, (until - since) / timedelta(days=1)))
+    return beside(first, second - first, hours, least)
 
 
 def _losses(
@@ -80,14 +81,25 @@ def _losses(
     return row_losses(target.task, truths, answers)
 
 
-def _compare(
-    losses: NDArray[np.float64], added: NDArray[np.float64], blocks: NDArray[np.datetime64]
+def beside(
+    losses: NDArray[np.float64],
+    added: NDArray[np.float64],
+    hours: NDArray[np.datetime64],
+    least_error: float,
 ) -> Beside:
-    """The mean of rows, and its standard error by whole blocks, which may differ in size."""
+    """The mean of rows, those of an hour taken as dependent.
+
+    Hours of a day are alike, too, and a day or two do not tell how much days differ. So what they
+    differed by before is the least that the standard error can be.
+
+    Args:
+        losses, added: (n,) of the first version, and what the second one adds.
+        hours: (n,)
+    """
     mean, rows = float(added.mean()), len(added)
-    _, place = np.unique(blocks, return_inverse=True)
+    _, place = np.unique(hours, return_inverse=True)
     sums = np.bincount(place, added - mean)
     number = len(sums)
     error = np.sqrt(np.sum(sums**2) * number / (number - 1)) / rows if number > 1 else 0.0
-    t = float(mean / error) if error > 1e-12 else None
+    t = float(mean / max(error, least_error)) if error > 1e-12 else None
     return Beside(rows, number, float(losses.mean()), mean, t)
