@@ -120,7 +120,7 @@ def _carry_out(engine: Engine, running: Running, found: Finding, now: datetime) 
         else:
             ended = CheckedRule(Rule(), current.version)
             change_traffic(connection, ended, actor=actor, reason=reason, now=now)
-        close(connection, still, found.state, reason, now, "; ".join(found.seen) or reason)
+        close(connection, still, found.state, reason, now, "; ".join(found.seen))
     return found
 
 

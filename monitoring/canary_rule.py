@@ -137,7 +137,7 @@ def close(
     state: str,
     reason: str,
     now: datetime,
-    seen: str = "the rules for traffic",
+    seen: str = "",
 ) -> None:
     """Write down how it ended, also among the decisions; the figures of the gate stay."""
     good, retrain_id = state == "promoted", str(running.retrain.retrain_id)
@@ -145,6 +145,7 @@ def close(
     values = {"state": state, "finished_at": now, "verdict": json.dumps(verdict)}
     mine = retrains.c.retrain_id == retrain_id
     connection.execute(update(retrains).where(mine).values(values))
+    seen = seen or "the newest rule for traffic"
     trigger = Trigger("canary", retrain_id, now, seen, leases.this_process())
     word = Answer(good, reason)
     decisions.record(connection, trigger, word, now, action="promote", retrain_id=retrain_id)

@@ -1,15 +1,20 @@
 """A challenger is tried on a share of the requests, and then promoted, ended, or left to go on."""
 
 import json
+import sys
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import Row, delete, select, update
 
+from contracts.audit import record
 from contracts.bundle import load_bundle, save_bundle
 from contracts.database import write_transaction
 from contracts.monitoring_params import Canary, Monitoring, Promotion
@@ -23,10 +28,15 @@ from monitoring import canary
 from monitoring.attempts import RefusedError
 from monitoring.attempts import begin as begin_attempt
 from monitoring.canary import Finding, run_canary
+from monitoring.canary_judge import Seen, decide
+from monitoring.canary_live import Live
+from monitoring.canary_rule import find
+from monitoring.erasure import BEGAN, wanted_retrain
 from monitoring.history import read_history
 from monitoring.leases import utc_now
 from monitoring.probation import run_probation
 from monitoring.recalibrate import run_recalibration
+from monitoring.side_by_side import Beside, beside
 from monitoring.triggers import of_person
 from tests.monitoring.canaries import answer, begin
 from tests.monitoring.conftest import FEBRUARY, World
@@ -34,7 +44,7 @@ from tests.monitoring.test_probation import clueless
 
 __all__ = ["clueless"]
 
-TRIED = Canary(share=0.3, min_rows=50)
+TRIED = Canary(share=0.4, min_rows=20)
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +117,7 @@ def test_one_that_did_no_harm_for_its_time_is_promoted(
     found = _look(world, monitoring, 25)
 
     assert found.state == "promoted", found.reason
-    assert 50 < answered
+    assert 20 < answered
     assert "without fault" in found.reason
     assert _registry(world) == (version, "champion", None)
     row = _row(world)
@@ -150,7 +160,7 @@ def test_few_rows_and_few_outcomes_wait_and_most_hours_decide(
     found = _look(world, monitoring, 100)
     assert found.state == "canary"
     assert "no mature outcome has come yet" in found.reason
-    assert "0 mature outcomes are known, 50 are asked for" in found.reason
+    assert "0 mature outcomes are known, 20 are asked for" in found.reason
 
     last = _look(world, monitoring, 168)
     assert last.state == "promoted"
@@ -308,6 +318,18 @@ def test_no_retrain_begins_while_one_runs_and_one_may_once_a_person_ended_it(
         assert list(states) == ["superseded", "started"]
 
 
+def test_a_retrain_that_an_erasure_asked_for_is_paid_while_it_runs(
+    world: World, alike: Path
+) -> None:
+    with write_transaction(world.engine) as connection:
+        record(connection, actor="test", action=BEGAN, subject="x", detail={"retrain": True},
+               now=FEBRUARY)  # fmt: skip
+        assert wanted_retrain(connection) is not None
+    begin(world, alike, FEBRUARY, TRIED)
+    with world.engine.connect() as connection:
+        assert wanted_retrain(connection) is None
+
+
 def test_recalibration_waits_for_it(
     world: World, alike: Path, params: Params, february: pd.DataFrame
 ) -> None:
@@ -321,6 +343,29 @@ def test_recalibration_waits_for_it(
     assert not found.changed
     assert "traffic is divided (canary)" in found.reason
     assert _registry(world) == (world.bundle.version, "canary", version)
+
+
+def test_a_recalibration_under_way_does_not_end_one_that_has_just_begun(
+    world: World, alike: Path, params: Params, february: pd.DataFrame
+) -> None:
+    world.answer(february.assign(late=1.0))
+    asked, begun = params.monitoring.recalibrate, []
+    assert asked is not None
+    settings = Settings(_env_file=None, bundles_dir=world.bundles)
+
+    def watch(frame: FrameType, happened: str, _argument: object) -> None:
+        if happened == "return" and frame.f_code.co_name == "propose" and not begun:
+            begun.append(begin(world, alike, FEBRUARY, TRIED))
+
+    sys.setprofile(watch)
+    try:
+        found = run_recalibration(world.engine, settings, asked, FEBRUARY + timedelta(days=27))
+    finally:
+        sys.setprofile(None)
+
+    assert not found.changed
+    assert "traffic is divided (canary)" in found.reason
+    assert _registry(world) == (world.bundle.version, "canary", begun[0])
 
 
 def test_of_two_schedulers_one_acts(
@@ -386,6 +431,36 @@ def test_the_command_tells_what_it_sees(
     assert "it has answered 0 rows" in lines[1]
     assert "no mature outcome has come yet" in lines[2]
     assert lines[3].startswith("goes on: ")
+
+
+@pytest.mark.parametrize(("hours", "ends"), [(24, False), (150, True)])
+def test_early_looks_ask_for_more(hours: float, ends: bool) -> None:
+    harm = Beside(rows=5000, blocks=20, loss=0.5, added=0.02, t=3.0)
+    word = decide(Seen(hours, Live(rows=500, champions=900, own=100), harm), 0.1, Canary())
+
+    assert word.act == ("end" if ends else "wait")
+    assert ("may be chance" in word.reason) != ends
+
+
+def test_what_days_differed_by_is_the_least_error() -> None:
+    rng = np.random.default_rng(0)
+    losses, added = np.full(4000, 0.5), rng.normal(0.02, 0.1, 4000)
+    hours = np.repeat(np.datetime64("2013-02-01T00") + np.arange(20), 200)
+    alone, beside_days = (beside(losses, added, hours, least) for least in (0.0, 0.05))
+
+    assert alone.t is not None
+    assert alone.t > 8
+    assert beside_days.t == pytest.approx(beside_days.added / 0.05)
+
+
+def test_what_the_gate_saw_tells_how_days_differ(world: World, alike: Path) -> None:
+    begin(world, alike, FEBRUARY, TRIED)
+    with world.engine.connect() as connection:
+        running = find(connection)
+    assert running is not None
+    assert running.daily is None
+    seen = replace(running, verdict={"saved": 0.01, "t": 2.0, "days": 16})
+    assert seen.daily == pytest.approx(0.02)  # its standard error is 0.005
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_killed_after_it_began_runs_on(
     with world.engine.connect() as connection:
         row = connection.execute(select(retrains)).one()
     assert _registry(world) == (world.bundle.version, "canary", row.challenger_version)
-    assert "a canary answers 0.3 of the requests" in json.loads(row.verdict)["reason"]
+    assert "a canary answers 0.4 of the requests" in json.loads(row.verdict)["reason"]
     found = run_canary(
         world.engine, world.bundles, load_params(canary_params).monitoring, utc_now()
     )
