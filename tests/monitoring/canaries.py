@@ -6,16 +6,36 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 from sqlalchemy import Row, bindparam, insert, select, update
 
-from contracts.bundle import load_bundle
+from contracts.bundle import load_bundle, save_bundle
 from contracts.database import write_transaction
-from contracts.monitoring_params import Canary
-from contracts.registry import register
-from contracts.tables import CANARY, predictions, retrains
-from contracts.traffic import Rule, arm_of, entity_key
+from contracts.monitoring_params import Canary, Monitoring, Promotion
+from contracts.params import Params
+from contracts.registry import champion, register
+from contracts.tables import CANARY, decisions, predictions, retrains
+from contracts.traffic import Rule, arm_of, current_traffic, entity_key
 from monitoring import canary_rule
-from tests.monitoring.conftest import World
+from tests.monitoring.conftest import FEBRUARY, World
+
+TRIED = Canary(share=0.4, min_rows=20)
+
+
+@pytest.fixture(scope="session")
+def alike(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Path:
+    """The champion's model again, as another version."""
+    bundle = load_bundle(trained)
+    facts = {name: bundle.manifest[name] for name in ("trained_from", "trained_until")}
+    directory = tmp_path_factory.mktemp("alike") / "bundle"
+    save_bundle(directory, {**bundle.files, "model_card.md": b"# Again\n"}, facts)
+    return directory
+
+
+@pytest.fixture
+def monitoring(params: Params) -> Monitoring:
+    promotion = Promotion(mode="canary", canary=TRIED)
+    return params.monitoring.model_copy(update={"promotion": promotion, "recalibrate": None})
 
 
 def begin(
@@ -70,3 +90,28 @@ def near(flights: pd.DataFrame, start: datetime) -> pd.DataFrame:
     """The flights, moved so that the first one is at `start`."""
     shift = start - flights.event_time.min()
     return flights.assign(event_time=flights.event_time + shift)
+
+
+def live(world: World, february: pd.DataFrame, version: str, hours: float) -> int:
+    flights = february[february.event_time < FEBRUARY + timedelta(hours=hours)]
+    return answer(world, flights, Rule("canary", version, TRIED.share))
+
+
+def retrain_row(world: World) -> Row[Any]:
+    with world.engine.connect() as connection:
+        return connection.execute(select(retrains)).one()
+
+
+def decided(world: World) -> list[tuple[str, str, str]]:
+    with world.engine.connect() as connection:
+        rows = connection.execute(select(decisions)).all()
+    return [(row.trigger, row.action, row.answer) for row in rows]
+
+
+def registry(world: World) -> tuple[str, str, str | None]:
+    """The champion, and who else answers how."""
+    with world.engine.connect() as connection:
+        current, traffic = champion(connection), current_traffic(connection)
+    assert current is not None
+    assert traffic is not None
+    return current.version, traffic.rule.mode, traffic.rule.version

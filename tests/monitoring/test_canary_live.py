@@ -11,29 +11,20 @@ import pandas as pd
 import pytest
 from starlette.testclient import TestClient
 
-from contracts.monitoring_params import Canary, Monitoring, Promotion
-from contracts.params import Params
+from contracts.monitoring_params import Monitoring
 from contracts.settings import Settings
 from monitoring.canary import Finding, run_canary
 from monitoring.leases import utc_now
 from service.app import create_app
 from tests.conftest import OPEN
-from tests.monitoring.canaries import begin
+from tests.monitoring.canaries import TRIED, alike, begin, monitoring
 from tests.monitoring.conftest import World
-from tests.monitoring.test_canary import alike
 from tests.monitoring.test_probation import clueless
 from tests.service.servers import wait_for
 
-__all__ = ["alike", "clueless"]
+__all__ = ["alike", "clueless", "monitoring"]
 
-TRIED = Canary(share=0.3, min_rows=50)
 REQUESTS = 400
-
-
-@pytest.fixture
-def monitoring(params: Params) -> Monitoring:
-    promotion = Promotion(mode="canary", canary=TRIED)
-    return params.monitoring.model_copy(update={"promotion": promotion, "recalibrate": None})
 
 
 @pytest.fixture
@@ -98,7 +89,7 @@ def test_a_share_of_real_requests_tries_it_and_then_all_get_it(
 ) -> None:
     version = _begin(client, world, alike)
     answered = _live(client, world, february)
-    assert abs(answered[version] - 0.3 * REQUESTS) < 50
+    assert abs(answered[version] - TRIED.share * REQUESTS) < 50
     assert answered[version] + answered[world.bundle.version] == REQUESTS
     found = _later(world, monitoring)
 
@@ -113,7 +104,7 @@ def test_one_that_harms_real_requests_is_ended_and_answers_no_more(
 ) -> None:
     version = _begin(client, world, clueless)
     answered = _live(client, world, february)
-    assert answered[version] > 50
+    assert answered[version] > 100
     found = _later(world, monitoring)
 
     assert found.state == "rejected", found.reason

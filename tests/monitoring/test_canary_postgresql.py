@@ -17,9 +17,8 @@ from contracts.registry import champion, promote, register
 from contracts.tables import decisions
 from contracts.traffic import Rule
 from monitoring.canary import Finding, run_canary
-from tests.monitoring.canaries import answer, begin
+from tests.monitoring.canaries import TRIED, alike, answer, begin, monitoring
 from tests.monitoring.conftest import FEBRUARY, World
-from tests.monitoring.test_canary import TRIED, alike, monitoring
 from tests.postgresql import temporary_postgresql
 
 __all__ = ["alike", "monitoring"]

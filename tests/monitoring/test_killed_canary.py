@@ -18,9 +18,8 @@ from contracts.tables import decisions, retrains
 from contracts.traffic import Rule, current_traffic
 from monitoring.canary import run_canary
 from monitoring.leases import utc_now
-from tests.monitoring.canaries import answer, begin, near
+from tests.monitoring.canaries import TRIED, alike, answer, begin, near
 from tests.monitoring.conftest import World
-from tests.monitoring.test_canary import TRIED, alike
 from tests.monitoring.test_killed import environment, params_file, project
 from tests.monitoring.test_probation import clueless
 
