@@ -28,6 +28,16 @@ def test_early_looks_ask_for_more(hours: float, ends: bool) -> None:
     assert ("may be chance" in word.reason) != ends
 
 
+def test_whatever_else_speaks_against_it_ends_it_with_the_rest() -> None:
+    none_answered = Live(champions=900)
+    seen = Seen(30, none_answered, Beside(rows=500), ("errors rose", "it is slow"))
+    word = decide(seen, 0.1, Canary())
+
+    assert word.act == "end"
+    assert word.reason.startswith("it has answered nothing, where about 100 requests")
+    assert word.reason.endswith("; errors rose; it is slow")
+
+
 def test_what_days_differed_by_is_the_least_error() -> None:
     rng = np.random.default_rng(0)
     losses, added = np.full(4000, 0.5), rng.normal(0.02, 0.1, 4000)
