@@ -14,15 +14,12 @@ from sqlalchemy import Row, insert, select
 
 from contracts.bundle import GOLDEN, load_bundle, save_bundle
 from contracts.database import write_transaction
-from contracts.monitoring_params import Canary, Promotion
+from contracts.monitoring_params import Promotion
 from contracts.params import Params, load_params
 from contracts.registry import champion, promote, register
 from contracts.settings import Settings
 from contracts.tables import retrains
-from contracts.traffic import Rule, current_traffic
-from contracts.traffic_rules import CheckedRule, change_traffic
 from monitoring.attempts import RefusedError
-from monitoring.canary import run_canary
 from monitoring.leases import LENGTH, take, utc_now
 from monitoring.retrain import Outcome, run_retrain
 from monitoring.triggers import of_person
@@ -200,46 +197,6 @@ def test_where_a_person_promotes_the_challenger_waits(
     with write_transaction(world.engine) as connection:
         promote(connection, str(outcome.challenger), actor="she", reason="looks good", now=MARCH)
     assert _row(world).state == "promoted"
-
-
-@pytest.mark.slow
-def test_where_a_canary_comes_first_the_challenger_gets_its_share(
-    golden_world: World, tmp_path: Path, february: pd.DataFrame
-) -> None:
-    world = golden_world
-    world.answer(february)
-    params = _gate(min_t=-1e9)
-    tried = Promotion(mode="canary", canary=Canary(share=0.2, entity="dest"))
-    monitoring = params.monitoring.model_copy(update={"promotion": tried})
-    settings = _settings(world, tmp_path, tmp_path / "project")
-
-    outcome = _retrain(world, params.model_copy(update={"monitoring": monitoring}), settings, MARCH)
-
-    assert outcome.state == "canary", outcome.reason
-    assert "a canary answers 0.2 of the requests for 24 hours at least" in outcome.reason
-    assert _champion(world) == world.bundle.version
-    with world.engine.connect() as connection:
-        traffic = current_traffic(connection)
-    assert traffic is not None
-    assert traffic.rule == Rule("canary", outcome.challenger, 0.2, "dest")
-    assert traffic.actor == f"retrain {outcome.retrain_id}"
-    with pytest.raises(RefusedError, match="is not decided yet"):
-        _retrain(world, params, settings, MARCH)
-    found = run_canary(world.engine, world.bundles, monitoring, MARCH + timedelta(hours=1))
-    assert found is not None
-    assert found.state == "canary"
-
-    # A rule that a person has put in force stands: the next one waits for a person, too.
-    shadow = CheckedRule(Rule("shadow", outcome.challenger, 1.0), world.bundle.version)
-    with write_transaction(world.engine) as connection:
-        change_traffic(connection, shadow, actor="she", reason="mine", now=MARCH)
-    later = MARCH + timedelta(hours=2)
-    second = _retrain(world, params.model_copy(update={"monitoring": monitoring}), settings, later)
-    assert second.state == "awaiting", second.reason
-    assert "no canary can begin: traffic is divided already, shadow" in second.reason
-    with world.engine.connect() as connection:
-        states = connection.execute(select(retrains.c.state).order_by("started_at")).scalars()
-        assert list(states) == ["superseded", "awaiting"]
 
 
 def _restore(project: Path, ref: str, directory: Path) -> str:
