@@ -100,10 +100,36 @@ class Gate(Section):
     golden: GoldenGate = GoldenGate()
 
 
-class Promotion(Section):
-    """What follows a gate's yes: the challenger answers at once, or waits for a person."""
+class Canary(Section):
+    """How a challenger that the gate lets pass is tried on live requests; docs/adr/0035.
 
-    mode: Literal["automatic", "person"] = "automatic"
+    It answers `share` of the requests for at least `hours`, and until `min_rows` of them, and of
+    all rows with a mature outcome, are there; what is known after `most_hours` has to do.
+    `max_cost` is a share of the champion's loss, `max_refused` one of the canary's requests.
+    """
+
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    entity: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    hours: PositiveInt = 24
+    most_hours: PositiveInt = 168
+    min_rows: PositiveInt = 200
+    mature_hours: Annotated[int, Field(ge=0)] = 8
+    max_cost: Annotated[float, Field(ge=0)] = 0.01
+    max_t: Annotated[float, Field(gt=0)] = 2.0
+    max_refused: Share = 0.1
+
+    @model_validator(mode="after")
+    def _ends_after_it_may(self) -> "Canary":
+        if self.most_hours < self.hours:
+            raise ValueError(f"most_hours {self.most_hours} is less than hours {self.hours}")
+        return self
+
+
+class Promotion(Section):
+    """What follows a gate's yes: promotion at once, a canary first, or a person's word."""
+
+    mode: Literal["automatic", "canary", "person"] = "automatic"
+    canary: Canary = Canary()
 
 
 class Retrain(Section):
@@ -261,7 +287,8 @@ class Monitoring(Section):
         followed = self.recalibrate.judged_days + self.recalibrate.days if self.recalibrate else 0
         watched = self.probation.days if self.probation else 0
         held = self.update.judged_days + 1 if self.update else 0
-        return max(*days, self.gate.min_days, followed, watched, held)
+        tried = self.promotion.canary.most_hours // 24 + 1 if self.promotion.mode == "canary" else 0
+        return max(*days, self.gate.min_days, followed, watched, held, tried)
 
     @model_validator(mode="after")
     def _updates_can_be_judged(self) -> "Monitoring":
@@ -287,7 +314,7 @@ class Monitoring(Section):
         if days is not None and days < self.longest_days:
             raise ValueError(
                 f"retention.days {days} is less than {self.longest_days}, the longest of "
-                "what checks, retrains, updates, probation and recalibration look back: "
+                "what checks, retrains, updates, canaries, probation and recalibration look back: "
                 "checks would miss what they judge"
             )
         return self

@@ -24,7 +24,7 @@ from contracts.lineage import (
     retired,
 )
 from contracts.stages import append_change, audit_change, champions
-from contracts.tables import AWAITING, model_versions, retrains, stage_changes
+from contracts.tables import AWAITING, CANARY, model_versions, retrains, stage_changes
 
 _LOCK = 7_236_101  # names PostgreSQL's advisory lock of every change here
 
@@ -122,7 +122,8 @@ def promote(
     previous = current.version if current else None
     if previous != version:
         append_change(connection, "promote", version, previous, actor, reason, now)
-    waited = (retrains.c.challenger_version == version) & (retrains.c.state == AWAITING)
+    mine = retrains.c.challenger_version == version
+    waited = mine & retrains.c.state.in_([AWAITING, CANARY])
     ended = {"state": "promoted", "finished_at": now}  # so that its probation begins
     connection.execute(update(retrains).where(waited).values(ended))
     audit_change(connection, "promote", version, previous, actor, reason, now)

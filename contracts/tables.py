@@ -150,8 +150,10 @@ checks = Table(
 )
 
 AWAITING = "awaiting"  # the state of a retrain that the gate lets pass, until a person promotes it
+CANARY = "canary"  # the same, while a share of the requests tries it (monitoring/canary.py)
 # One row per retrain, or update (its decision's action says so): started -> trained -> promoted |
-# rejected, or failed; or, where a person promotes, -> awaiting -> promoted | superseded.
+# rejected, or failed; or, where a person promotes, -> awaiting -> promoted | superseded; or, where
+# a canary comes first, -> canary -> promoted | rejected, or superseded if somebody ended it.
 retrains = Table(
     "retrains",
     metadata,
@@ -172,12 +174,12 @@ decisions = Table(
     metadata,
     Column("decision_id", String(36), primary_key=True),
     Column("decided_at", UtcDateTime, nullable=False, index=True),
-    # performance | schedule | outcomes | update | person | recalibration; check = nothing asked;
-    # restart = buried
+    # performance | schedule | outcomes | update | person | recalibration | canary; check = nothing
+    # asked; restart = buried
     Column("trigger", String(16), nullable=False),
     Column("trigger_id", String(36), nullable=False, index=True),  # check, request or retrain
     Column("actor", String(200), nullable=False),  # who asked
-    # retrain | update | recalibrate; keep = nothing asked
+    # retrain | update | recalibrate | promote; keep = nothing asked
     Column("action", String(16), nullable=False),
     Column("answer", String(8), nullable=False),  # yes | no
     Column("seen", Text, nullable=False),  # what the trigger saw, or what the person said

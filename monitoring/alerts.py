@@ -72,6 +72,13 @@ def news_of_check(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> N
 
 def news_of_retrain(state: str, version: str | None, reason: str, action: str = "retrain") -> News:
     """How a retrain ended, or an update."""
-    kinds: dict[str, Kind] = {"promoted": "success", "rejected": "info", "awaiting": "warning"}
+    kinds: dict[str, Kind] = {"promoted": "success", "rejected": "info", "awaiting": "warning",
+                              "canary": "info"}  # fmt: skip
     title = f"{action} {state}" + (f": version {version}" if version else "")
     return News(kinds.get(state, "failure"), title, reason)
+
+
+def news_of_canary(state: str, version: str, reason: str) -> News:
+    """How a canary ended: promoted, rejected, or superseded by what somebody did."""
+    kinds: dict[str, Kind] = {"promoted": "success", "rejected": "warning"}
+    return News(kinds.get(state, "info"), f"canary {state}: version {version}", reason)

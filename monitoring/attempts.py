@@ -16,6 +16,7 @@ from contracts.monitoring_params import Policy
 from contracts.registry import take_turns
 from contracts.tables import AWAITING, retrains
 from monitoring import decisions, leases
+from monitoring.canary_rule import settle
 from monitoring.governor import Answer, Trigger, answer
 from monitoring.history import INTERRUPTED, RETRAIN, read_history
 
@@ -67,6 +68,7 @@ def begin(
     retrain_id = str(uuid7())
     with write_transaction(engine) as connection:
         token, running = _enter(connection, now, wall)
+        running = running or settle(connection, now)
         history = read_history(connection, now, trigger.trigger_id, running, action)
         word = answer(trigger, history, policy, now)
         begun = retrain_id if word.yes else None

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, delete, select, tuple_, update
 from contracts.database import write_transaction
 from contracts.settings import Settings
 from contracts.subject import Subject
-from contracts.tables import AWAITING, audit_log, checks, idempotency_keys, retrains
+from contracts.tables import AWAITING, CANARY, audit_log, checks, idempotency_keys, retrains
 from monitoring.deletion import delete_paced
 from monitoring.history import updates
 from monitoring.scrub import scrub
@@ -144,7 +144,7 @@ def wanted_retrain(connection: Connection) -> str | None:
         retrains.c.started_at >= moments[-1], retrains.c.retrain_id.not_in(updates())
     )
     states = connection.execute(since).scalars().all()
-    if {"promoted", "rejected", AWAITING, "superseded"} & set(states) or states.count(
+    if {"promoted", "rejected", AWAITING, CANARY, "superseded"} & set(states) or states.count(
         "failed"
     ) >= MOST_FAILURES:
         return None

@@ -14,7 +14,7 @@ from contracts.monitoring_params import Policy
 MOST_DOUBLINGS = 3  # of the cool-down
 DAY, DAYS_30 = timedelta(days=1), timedelta(days=30)
 PERSON, UPDATE = "person", "update"
-ENDED = frozenset({"promoted", "rejected", "failed"})
+ENDED = frozenset({"promoted", "rejected", "failed", "rolled back"})
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,13 @@ from contracts.database import write_transaction
 from contracts.params import Params, load_params
 from contracts.registry import take_turns
 from contracts.settings import Settings
+from contracts.tables import CANARY
 from monitoring import leases
-from monitoring.alerts import Alerts, News, news_of_check, news_of_retrain
+from monitoring.alerts import Alerts, News, news_of_canary, news_of_check, news_of_retrain
 from monitoring.attempts import RefusedError
 from monitoring.bundles import remove_old_bundles
+from monitoring.canary import DECIDED, run_canary
+from monitoring.canary_rule import find
 from monitoring.challenge import Clock
 from monitoring.check import Check, NoChampionError, run_check
 from monitoring.deletion import delete_old_vitals
@@ -28,7 +31,9 @@ from monitoring.retrain import Outcome, retrain_after, run_retrain
 from monitoring.triggers import of_erasure, of_update_schedule
 from monitoring.update import run_update
 
-SLOT, RETRAIN_SLOT, PROBATION_SLOT = "check", "retrain schedule", "probation"
+SLOT, RETRAIN_SLOT, CANARY_SLOT, PROBATION_SLOT = (
+    "check", "retrain schedule", "canary", "probation",
+)  # fmt: skip
 SLOT_LENGTH = timedelta(seconds=50)  # taken once a run, never given back
 log = logging.getLogger("monitoring")
 
@@ -145,6 +150,23 @@ def _judge_probation(
     if found.rolled_back_to is not None:
         title = f"rolled back to version {found.rolled_back_to}"
         alerts.send(News("warning", title, found.reason))
+
+
+def judge_canary(
+    engine: Engine, settings: Settings, _stop: threading.Event, alerts: Alerts
+) -> None:
+    """Look at the canary that runs, whatever params say of the next challenger."""
+    with engine.connect() as connection:
+        running = find(connection) is not None
+    if not running or not _first(engine, CANARY_SLOT):
+        return
+    params = load_params(settings.params_file).monitoring
+    found = run_canary(engine, settings.bundles_dir, params, datetime.now(UTC))
+    if found is None:
+        return
+    log.info("canary %s: %s: %s", found.version, found.state, found.reason)
+    if found.state not in (CANARY, DECIDED):
+        alerts.send(news_of_canary(found.state, found.version, found.reason))
 
 
 def recalibrate(

@@ -19,18 +19,17 @@ from sqlalchemy import Connection, Engine, Row, select, update
 from contracts.bundle import Bundle, load_bundle
 from contracts.database import make_engine, write_transaction
 from contracts.lineage import trained
-from contracts.losses import row_losses
 from contracts.migrate import require_current
 from contracts.monitoring_params import Monitoring, Probation
 from contracts.params import load_params
 from contracts.registry import champion, family, roll_back
-from contracts.schema import EVENT_TIME, OUTCOME
+from contracts.schema import EVENT_TIME
 from contracts.settings import Settings
 from contracts.tables import retrains
 from monitoring.check import REFUSALS
 from monitoring.early_signs import early_signs
 from monitoring.performance import t_over_days
-from monitoring.recalibration import Labelled, follow
+from monitoring.side_by_side import losses_of
 from monitoring.vitals import Sign
 from monitoring.windows import read_labelled
 
@@ -125,15 +124,7 @@ def _costs(
     """Mean loss a row that the champion adds to its predecessor's, by day."""
     if rows.empty:
         return pd.Series(np.empty(0))
-    target = now.schema.target
-    truths = target.truths(rows[OUTCOME].tolist())
-    losses = []
-    for bundle in (before, now):
-        answers = bundle.model().answers_of(rows).astype(float)
-        labelled = Labelled(target.task, rows[EVENT_TIME], truths, answers)
-        if params.recalibrate is not None:  # as both would have been
-            answers = follow(labelled, params.recalibrate)
-        losses.append(row_losses(target.task, truths, answers))
+    losses = [losses_of(bundle, rows, params.recalibrate) for bundle in (before, now)]
     added: pd.Series[float] = pd.Series(losses[1] - losses[0])
     daily = added.groupby(rows[EVENT_TIME].dt.floor("D").to_numpy()).mean()
     return pd.Series(daily.to_numpy(float))

@@ -95,15 +95,22 @@ def run_recalibration(
 
 def hindrance(connection: Connection) -> str | None:
     """Why nothing should be learned from outcomes now; None = nothing stands against it."""
-    traffic = current_traffic(connection)
-    if traffic is not None and traffic.rule.mode != "champion":
-        return f"traffic is divided ({traffic.rule.mode}); a promotion would end that"
+    if divided := divided_traffic(connection):
+        return divided
     query = select(checks).order_by(checks.c.checked_at.desc()).limit(1)
     newest = connection.execute(query).one_or_none()
     inputs: dict[str, Any] = (json.loads(newest.findings).get("inputs") or {}) if newest else {}
     if inputs.get("state") == "alarm":
         return f"the data has faults, nothing is learned: {'; '.join(inputs['reasons'])}"
     return None
+
+
+def divided_traffic(connection: Connection) -> str | None:
+    """Why a promotion would disturb; None = the champion answers everything."""
+    traffic = current_traffic(connection)
+    if traffic is None or traffic.rule.mode == "champion":
+        return None
+    return f"traffic is divided ({traffic.rule.mode}); a promotion would end that"
 
 
 def _labelled(connection: Connection, base: Bundle, now: datetime, params: Recalibrate) -> Labelled:
@@ -153,6 +160,8 @@ def _adopt(
         current = champion(connection)
         if current is None or current.version != bundle.version:
             return Recalibration(False, bundle.version, "somebody else has promoted meanwhile")
+        if divided := divided_traffic(connection):
+            return Recalibration(False, bundle.version, divided)
         promote(connection, version, actor=ACTOR, reason=proposal.reason, now=now)
         _record(connection, True, proposal.reason, now)
     return Recalibration(True, version, proposal.reason)

@@ -3,11 +3,8 @@
 `python -m monitoring.retrain now --reason "..."` starts one.
 """
 
-import argparse
 import json
 import logging
-import signal
-import sys
 import threading
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -17,13 +14,11 @@ from sqlalchemy import Engine
 
 from contracts.bundle import base_of, load_bundle
 from contracts.bundle_files import BundleError
-from contracts.database import make_engine, write_transaction
-from contracts.migrate import require_current
-from contracts.params import Params, load_params
-from contracts.registry import champion, family, promote
+from contracts.database import write_transaction
+from contracts.params import Params
+from contracts.registry import champion, family
 from contracts.schema import SchemaError
 from contracts.settings import Settings
-from contracts.tables import AWAITING
 from monitoring import leases
 from monitoring.attempts import (
     LEASE,
@@ -32,20 +27,19 @@ from monitoring.attempts import (
     begin,
     note,
     require_held,
-    supersede,
     write,
 )
 from monitoring.challenge import BY_RETRAIN, Challenge, Clock, Way, make_challenger
-from monitoring.check import REFUSALS, Check, NoChampionError
+from monitoring.check import Check, NoChampionError
 from monitoring.gate import Verdict
 from monitoring.github import GithubError
 from monitoring.governor import Trigger
 from monitoring.history import INTERRUPTED
 from monitoring.patience import PatienceLostError
-from monitoring.recovery import clean_up
+from monitoring.promotion import follow_yes, plan
 from monitoring.snapshot import NoOutcomesError
 from monitoring.training import GateFailedError
-from monitoring.triggers import decline, of_check, of_person
+from monitoring.triggers import decline, of_check
 from monitoring.verdict import judge_challenger
 from monitoring.working_copy import CommandError
 
@@ -56,7 +50,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a retrain ended: promoted, awaiting (a person's word), rejected or failed."""
+    """How a retrain ended: promoted, canary, awaiting (a person's word), rejected or failed."""
 
     retrain_id: str
     state: str
@@ -141,29 +135,24 @@ def _train_and_gate(run: Challenge) -> Outcome:
 
 
 def _conclude(run: Challenge, version: str, verdict: Verdict) -> Outcome:
-    """Promote, unless somebody else has changed the champion meanwhile.
+    """Do what follows a yes, unless somebody else has changed the champion meanwhile.
 
     Raises:
         LeaseLostError: another process has taken over.
     """
-    now = run.clock()
+    now, planned = run.clock(), plan(run, version) if verdict.promote else None
     with write_transaction(run.engine) as connection:
         require_held(connection, run.ticket)
         current = champion(connection)
         known = family(connection, run.base.version)
-        undisturbed = current is not None and current.version in known
-        good = verdict.promote and undisturbed
-        person = run.params.monitoring.promotion.mode == "person"
-        state = (AWAITING if person else "promoted") if good else "rejected"
-        reason = verdict.reason if undisturbed else "the champion changed while this one trained"
-        if state == "promoted":
-            actor = f"{run.way.action} {run.retrain_id}"
-            promote(connection, version, actor=actor, reason=reason, now=now)
-        if state == AWAITING:
-            supersede(connection)
-            reason = f"{reason}; it waits for: python -m contracts.registry promote {version}"
-        write(connection, run.ticket, state=state, finished_at=now,
-              verdict=json.dumps({**asdict(verdict), "reason": reason, **run.facts}))  # fmt: skip
+        facts: dict[str, Any] = {}
+        state, reason = "rejected", verdict.reason
+        if current is None or current.version not in known:
+            reason = "the champion changed while this one trained"
+        elif verdict.promote:
+            state, reason, facts = follow_yes(connection, run, version, planned, reason, now)
+        told = {**asdict(verdict), "reason": reason, **run.facts, **facts}
+        write(connection, run.ticket, state=state, finished_at=now, verdict=json.dumps(told))
     return Outcome(run.retrain_id, state, version, reason)
 
 
@@ -195,36 +184,7 @@ def retrain_after(
     return None
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m monitoring.retrain", description=__doc__)
-    parser.add_argument("now", nargs="?", choices=["now"], help="said or not, it starts at once")
-    parser.add_argument("--reason", default="by hand", help="kept with the retrain")
-    parser.add_argument(
-        "--over-budget", action="store_true", help="also beyond policy.most_per_day and its like"
-    )
-    arguments = parser.parse_args()
-    settings = Settings()
-    sys.stdout.write(f"retraining, a minute or more; the log grows in {settings.work_dir}\n")
-    sys.stdout.flush()
-    stop = threading.Event()
-    for how in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(how, lambda _signal, _frame: stop.set())
-    try:
-        engine = make_engine(settings.database_url)
-        require_current(engine)
-        params = load_params(settings.params_file)
-        asked = of_person(arguments.reason, leases.utc_now(), over_budget=arguments.over_budget)
-        clean_up(engine, settings, leases.utc_now())
-        outcome = run_retrain(engine, settings, params, leases.utc_now, asked, stop=stop)
-    except RefusedError as refused:
-        sys.exit(f"no: {refused}")
-    except REFUSALS as error:
-        sys.exit(str(error))
-    sys.stdout.write(
-        f"{outcome.state}: {outcome.challenger or 'no challenger'}: {outcome.reason}\n"
-    )
-    sys.exit(outcome.state == "failed")
-
-
 if __name__ == "__main__":
-    main()
+    from monitoring.by_hand import retrain_now
+
+    retrain_now()

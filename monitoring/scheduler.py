@@ -29,6 +29,7 @@ from monitoring.jobs import (
     bury,
     check_in_turn,
     delete_old,
+    judge_canary,
     recalibrate,
     retrain_in_turn,
     show_life,
@@ -39,6 +40,7 @@ from monitoring.recovery import EVERY_SECONDS
 
 MISFIRE_GRACE_SECONDS = 3600
 RETENTION_SCHEDULE = "30 3 * * *"  # UTC
+CANARY_SCHEDULE = "*/10 * * * *"
 AT_ONCE = (bury, show_life)  # at the start too
 Job = Callable[[Engine, Settings, threading.Event, Alerts], None]
 log = logging.getLogger("monitoring")
@@ -69,6 +71,7 @@ def jobs_of(params: Monitoring) -> dict[str, tuple[Job, BaseTrigger]]:
     """What runs, and when, by name."""
     jobs: dict[str, tuple[Job, BaseTrigger]] = {
         "check": (check_in_turn, CronTrigger.from_crontab(params.schedule, UTC)),
+        "canary": (judge_canary, CronTrigger.from_crontab(CANARY_SCHEDULE, UTC)),
         "retention": (delete_old, CronTrigger.from_crontab(RETENTION_SCHEDULE, UTC)),
         "recovery": (bury, IntervalTrigger(seconds=EVERY_SECONDS, timezone=UTC)),
         "sign of life": (show_life, IntervalTrigger(seconds=BEAT_SECONDS, timezone=UTC)),

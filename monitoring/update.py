@@ -4,31 +4,25 @@
 params.monitoring.update. docs/updates.md says when it is worth it.
 """
 
-import argparse
-import signal
-import sys
 import threading
 from dataclasses import replace
 
 from sqlalchemy import Connection, Engine
 
 from contracts.bundle import Bundle, base_of, load_bundle
-from contracts.database import make_engine, write_transaction
-from contracts.migrate import require_current
+from contracts.database import write_transaction
 from contracts.monitoring_params import Update
-from contracts.params import Params, load_params
+from contracts.params import Params
 from contracts.registry import champion
 from contracts.settings import Settings
-from monitoring import decisions, leases
+from monitoring import decisions
 from monitoring.attempts import RefusedError
 from monitoring.challenge import Clock
-from monitoring.check import REFUSALS, NoChampionError
+from monitoring.check import NoChampionError
 from monitoring.erasure import wanted_retrain
 from monitoring.governor import UPDATE, Answer, Trigger
 from monitoring.recalibrate import hindrance
-from monitoring.recovery import clean_up
 from monitoring.retrain import Outcome, run_retrain
-from monitoring.triggers import of_person
 from monitoring.updating import Span, count_outcomes, span_of, way_of
 
 
@@ -88,33 +82,7 @@ def _refusal(connection: Connection, base: Bundle, span: Span, rows: int) -> str
     return None
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m monitoring.update", description=__doc__)
-    parser.add_argument("now", nargs="?", choices=["now"], help="said or not, it starts at once")
-    parser.add_argument("--reason", default="by hand", help="kept with the update")
-    parser.add_argument(
-        "--over-budget", action="store_true", help="also beyond policy.most_per_day and its like"
-    )
-    arguments = parser.parse_args()
-    settings, stop = Settings(), threading.Event()
-    for how in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(how, lambda _signal, _frame: stop.set())
-    try:
-        engine = make_engine(settings.database_url)
-        require_current(engine)
-        params = load_params(settings.params_file)
-        asked = of_person(arguments.reason, leases.utc_now(), over_budget=arguments.over_budget)
-        clean_up(engine, settings, leases.utc_now())
-        outcome = run_update(engine, settings, params, leases.utc_now, asked, stop=stop)
-    except RefusedError as refused:
-        sys.exit(f"no: {refused}")
-    except REFUSALS as error:
-        sys.exit(str(error))
-    sys.stdout.write(
-        f"{outcome.state}: {outcome.challenger or 'no challenger'}: {outcome.reason}\n"
-    )
-    sys.exit(outcome.state == "failed")
-
-
 if __name__ == "__main__":
-    main()
+    from monitoring.by_hand import update_now
+
+    update_now()

@@ -46,6 +46,11 @@ def read_rows(
     columns = (*FACTS, predictions.c.features, predictions.c.model_version)
     query = select(*columns).where(within(start, end), sampled(share))
     rows: list[Row[Any]] = list(connection.execute(query))
+    return as_frame(rows, schema)
+
+
+def as_frame(rows: Sequence[Row[Any]], schema: FeatureSchema) -> pd.DataFrame:
+    """Rows of FACTS, features and model_version as read_rows gives them."""
     return pd.concat([_features(rows), _versions(rows), _facts(rows, schema)], axis=1)
 
 
@@ -115,7 +120,7 @@ def _labelled(connection: Connection, query: Select[Any]) -> list[Row[Any]]:
     return [row for row in connection.execute(query) if row.outcome is not None]
 
 
-def _features(rows: list[Row[Any]]) -> pd.DataFrame:
+def _features(rows: Sequence[Row[Any]]) -> pd.DataFrame:
     return pd.DataFrame([json.loads(row.features, parse_int=_whole) for row in rows])
 
 
@@ -124,16 +129,16 @@ def _whole(digits: str) -> float:
     return int(digits) if len(digits) < _MOST_DIGITS else float(digits)
 
 
-def _versions(rows: list[Row[Any]]) -> pd.DataFrame:
+def _versions(rows: Sequence[Row[Any]]) -> pd.DataFrame:
     return pd.DataFrame({VERSION: [row.model_version for row in rows]}, dtype=object)
 
 
-def _times(rows: list[Row[Any]]) -> pd.DataFrame:
+def _times(rows: Sequence[Row[Any]]) -> pd.DataFrame:
     times = pd.Series([row.event_time for row in rows], dtype="datetime64[us, UTC]")
     return pd.DataFrame({EVENT_TIME: times})
 
 
-def _facts(rows: list[Row[Any]], schema: FeatureSchema) -> pd.DataFrame:
+def _facts(rows: Sequence[Row[Any]], schema: FeatureSchema) -> pd.DataFrame:
     """EVENT_TIME, and what the model answered, in columns of the schema's outputs."""
     answers = [_answer(row, schema) for row in rows]
     found = pd.DataFrame(answers, columns=schema.answers, dtype=float)

@@ -38,6 +38,7 @@ SMALL: Mapping[str, Any] = {
     "monitoring": {
         "schedule": "0 0 29 2 *",  # the drill runs the checks itself, on its own clock
         "recalibrate": None,
+        "promotion": {"mode": "automatic"},  # whatever a canary or a person would say later
         "policy": {
             "min_outcome_days": 14,
             "cooldown_days": 28,

@@ -1,6 +1,7 @@
-"""One scheduled check, and what follows from it, in a process that kills itself at a moment.
+"""One run of a scheduled job, and what follows from it, in a process that kills itself at a moment.
 
-`python -m tests.monitoring.killed MODULE.FUNCTION call|return`; settings from the environment.
+`python -m tests.monitoring.killed MODULE.FUNCTION call|return [JOB]`; a check where no job is
+named; settings from the environment.
 Nothing in the product knows of this: the interpreter tells when a function begins or ends.
 """
 
@@ -13,7 +14,9 @@ from types import FrameType
 from contracts.database import make_engine
 from contracts.settings import Settings
 from monitoring.alerts import Alerts
-from monitoring.jobs import check_and_retrain
+from monitoring.jobs import check_and_retrain, judge_canary
+
+JOBS = {"check": check_and_retrain, "canary": judge_canary}
 
 
 def kill_at(function: str, moment: str) -> None:
@@ -31,8 +34,9 @@ def main() -> None:
     settings = Settings()
     engine = make_engine(settings.database_url)
     if len(sys.argv) > 1:
-        kill_at(*sys.argv[1:])
-    check_and_retrain(engine, settings, threading.Event(), Alerts([]))
+        kill_at(*sys.argv[1:3])
+    job = JOBS[sys.argv[3] if len(sys.argv) > 3 else "check"]
+    job(engine, settings, threading.Event(), Alerts([]))
 
 
 if __name__ == "__main__":
