@@ -30,6 +30,7 @@ from tests.monitoring.canaries import (
 )
 from tests.monitoring.conftest import FEBRUARY, World
 from tests.monitoring.test_probation import clueless
+from tests.monitoring.test_vitals import note
 
 __all__ = ["alike", "clueless", "monitoring"]
 
@@ -181,6 +182,20 @@ def test_one_whose_files_are_damaged_is_ended(
 
     assert found.state == "rejected"
     assert "cannot be read" in found.reason
+
+
+def test_one_that_fails_where_the_champion_answers_is_ended(
+    world: World, alike: Path, february: pd.DataFrame, monitoring: Monitoring
+) -> None:
+    version = begin(world, alike, FEBRUARY, TRIED)
+    live(world, february, version, 6)
+    for minute in range(10):
+        note(world.engine, world.bundle.version, minute, 60, start=FEBRUARY)
+        note(world.engine, version, minute, 36, failed=4, start=FEBRUARY)
+    found = _look(world, monitoring, 6)
+
+    assert found.state == "rejected"
+    assert "it failed 40 of 400 requests" in found.reason
 
 
 def test_entities_are_drawn_as_the_service_draws_them(

@@ -18,6 +18,7 @@ from contracts.registry import champion, promote, register
 from contracts.schema import FeatureSchema
 from contracts.stages import champions
 from contracts.tables import retrains
+from monitoring.history import read_history
 from monitoring.probation import Finding, run_probation
 from monitoring.recalibrate import save_recalibrated
 from monitoring.vitals import Sign
@@ -89,6 +90,7 @@ def test_a_worse_champion_goes_back(
     with world.engine.connect() as connection:
         current = champion(connection)
         row = connection.execute(select(retrains)).one()
+        assert read_history(connection, FEBRUARY + timedelta(days=11)).fruitless == 1
     assert current is not None
     assert current.version == world.bundle.version
     assert row.state == "rolled back"

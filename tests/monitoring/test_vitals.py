@@ -28,13 +28,14 @@ def note(
     not_finite: int = 0,
     seconds: float = FAST,
     model: float = 0.0005,
+    start: datetime = START,
 ) -> None:
     """What one worker would have written of a minute in which all requests took as long."""
     times = [0] * (len(SECONDS) + 1)
     times[next(i for i, bound in enumerate(SECONDS) if seconds <= bound)] = requests
     row = {
-        "model_version": version, "since": START + minute * MINUTE,
-        "until": START + (minute + 1) * MINUTE, "requests": requests, "rows": requests,
+        "model_version": version, "since": start + minute * MINUTE,
+        "until": start + (minute + 1) * MINUTE, "requests": requests, "rows": requests,
         "failed": failed, "not_finite": not_finite, "times": json.dumps(times),
         "request_seconds": requests * seconds, "model_seconds": requests * model,
     }  # fmt: skip
