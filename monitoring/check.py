@@ -31,6 +31,7 @@ from monitoring.estimate import Estimated
 from monitoring.harm import Harm
 from monitoring.history import checks_stood, read_history
 from monitoring.hurt import find_harm, look_apart
+from monitoring.influence import measure_influence
 from monitoring.inputs import judge_inputs
 from monitoring.outlook import look_ahead, say, settle
 from monitoring.performance import Performance, measure
@@ -39,6 +40,7 @@ from monitoring.report_files import name_report, prune_reports
 from monitoring.reports import ReportError, write_report
 from monitoring.sampling import count_labelled, count_rows
 from monitoring.triggers import decline
+from monitoring.weighed import Weighed, weigh_causes
 from monitoring.windows import find_start, read_rows, read_scores
 
 SEED = 1  # the same window is judged alike
@@ -70,6 +72,7 @@ class Check:
     inputs: Drift | None
     harm: Harm | None
     apart: Apart | None
+    weighed: Weighed | None
     estimated: Estimated
     performance: Performance
     report: str | None
@@ -115,17 +118,19 @@ def run_check(
         estimated = look_ahead(connection, bundle, frame, params, now, _days(now - start))
     settle(engine, bundles, params, now)
     check_id, name, findings, inputs = str(uuid7()), None, {}, None
-    harm, apart = None, None
+    harm, apart, weighed = None, None, None
     if rows >= params.policy.min_rows:
         generator = np.random.default_rng(SEED)
         inputs = judge_inputs(bundle, frame, params.drift, generator, offsets)
+        influence = measure_influence(bundle, np.random.default_rng(SEED))
+        weighed = weigh_causes(inputs, influence)
         with engine.connect() as connection:
-            harm = find_harm(connection, bundle, frame, params, now, generator)
+            harm = find_harm(connection, bundle, frame, list(influence), params, now, generator)
         if inputs.state in ("watch", "alarm"):
             apart = look_apart(bundle, frame, inputs.causes, generator)
         name = name_report(check_id, now)
         try:
-            findings = write_report(bundle, frame, inputs.causes, reports / name)
+            findings = write_report(bundle, frame, inputs.causes, influence, reports / name)
         except ReportError as error:  # performance is judged all the same
             name, findings = None, {"error": str(error)}
         findings["versions"] = frame[VERSION].value_counts(normalize=True).to_dict()
@@ -133,7 +138,8 @@ def run_check(
     decision = decide(evidence, params.policy)
     told = "; ".join((decision.reason, *(harm.reasons if harm else ()), say(estimated)))
     decision = replace(decision, reason=told)
-    check = Check(check_id, decision, inputs, harm, apart, estimated, performance, name, evidence)
+    check = Check(check_id, decision, inputs, harm, apart, weighed, estimated, performance, name,
+                  evidence)  # fmt: skip
     _record(engine, check, evidence, bundle, start, findings)
     prune_reports(reports, params.reports, now)
     return check
@@ -195,6 +201,7 @@ def _record(
     detail = {"alarm": check.decision.alarm, "wish": wish and wish.kind,
               "inputs": inputs and asdict(inputs), "harm": check.harm and asdict(check.harm),
               "apart": check.apart and asdict(check.apart),
+              "weighed": check.weighed and asdict(check.weighed),
               "drift": findings, "performance": asdict(check.performance),
               "estimated": asdict(check.estimated), "realised": None}  # fmt: skip
     with write_transaction(engine) as connection:

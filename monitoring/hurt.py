@@ -22,7 +22,6 @@ from monitoring.cost import expected_cost, realised_cost
 from monitoring.daily import NOTHING, by_days, segments_of
 from monitoring.domain import Apart, tell_apart
 from monitoring.harm import MIN_DAYS, MIN_WINDOW_DAYS, Harm, judge_harm, too_few_days
-from monitoring.influence import measure_influence
 from monitoring.repair import Repaired, repair
 from monitoring.windows import read_labelled
 from monitoring.worth import measure_worth
@@ -52,6 +51,7 @@ def find_harm(
     connection: Connection,
     bundle: Bundle,
     window: pd.DataFrame,
+    columns: Sequence[str],
     params: Monitoring,
     now: datetime,
     generator: np.random.Generator,
@@ -60,6 +60,7 @@ def find_harm(
 
     Args:
         window: of windows.read_rows, at least one row.
+        columns: features, the most influential first; MOST_COLUMNS are looked at.
         generator: picks rows, and values of the reference that stand in for a column's.
     """
     schema = bundle.schema
@@ -77,13 +78,12 @@ def find_harm(
         model = bundle.model()
     except BundleError as error:
         return Harm("not enough data", (f"harm not judged: {error}",))
-    columns = schema.names
-    if len(columns) > MOST_COLUMNS:
-        columns = list(measure_influence(bundle, generator))[:MOST_COLUMNS]
-    past, known = _see(model, schema, rows[~inside]), rows[inside]
-    # Before outcomes the answers of all rows tell as much as they can.
-    enough = len(np.unique(_days(known))) >= MIN_WINDOW_DAYS
-    seen = _see(model, schema, known if enough else window.iloc[:MOST_ROWS])
+    columns = columns[:MOST_COLUMNS]
+    past, judged = _see(model, schema, rows[~inside]), rows[inside]
+    if len(np.unique(_days(judged))) < MIN_WINDOW_DAYS:
+        # Before outcomes the answers of all rows tell as much as they can.
+        judged = window.iloc[np.sort(generator.permutation(len(window))[:MOST_ROWS])]
+    seen = _see(model, schema, judged)
     found = judge_window(model, schema, columns, past, seen, generator)
     reference = pd.read_parquet(io.BytesIO(bundle.files["reference.parquet"]))
     worth = measure_worth(model, schema, columns, (past.rows, _truths_of(past)), reference,
