@@ -38,13 +38,13 @@ class Seen:
     Attributes:
         days: (n,) since 1970.
         answers: (n, outputs).
-        truths: (n,) as Target.truths; None = outcomes are not known.
+        truths: (n,) as Target.truths; (0,) = outcomes are not known.
     """
 
     rows: pd.DataFrame
     days: NDArray[np.int64]
     answers: NDArray[np.float64]
-    truths: NDArray[np.float64] | None
+    truths: NDArray[np.float64]
 
 
 def find_harm(
@@ -86,7 +86,7 @@ def find_harm(
     seen = _see(model, schema, judged)
     found = judge_window(model, schema, columns, past, seen, generator)
     reference = pd.read_parquet(io.BytesIO(bundle.files["reference.parquet"]))
-    worth = measure_worth(model, schema, columns, (past.rows, _truths_of(past)), reference,
+    worth = measure_worth(model, schema, columns, (past.rows, past.truths), reference,
                           generator)  # fmt: skip
     return replace(found, weights=worth)
 
@@ -117,15 +117,15 @@ def weigh(
     Args:
         past: with truths.
     """
-    before, answers = _truths_of(past), window.answers
+    answers = window.answers
     if repaired.broken:
         answers = model.answers(*schema.to_matrices(repaired.rows)).astype(float)
     came, broken = window.answers, repaired.broken
     segments = segments_of(schema, past.rows)
-    usual = by_days(schema, segments, past.rows, past.days, before, past.answers)
+    usual = by_days(schema, segments, past.rows, past.days, past.truths, past.answers)
     numbers = schema.target.task == "regression"
-    if window.truths is None:
-        cost = expected_cost(schema, broken, came, answers, before - past.answers[:, 0])
+    if not len(window.truths):
+        cost = expected_cost(schema, broken, came, answers, past.truths - past.answers[:, 0])
         return judge_harm(usual, NOTHING, cost, numbers=numbers)
     cost = realised_cost(schema, broken, window.truths, window.days, came, answers)
     now = by_days(schema, segments, window.rows, window.days, window.truths, came)
@@ -151,13 +151,8 @@ def _see(model: Model, schema: FeatureSchema, rows: pd.DataFrame) -> Seen:
     """Rows, their outcomes if they have any; features that are absent are missing."""
     asked = rows.reindex(columns=[*schema.names, EVENT_TIME])
     answers = model.answers(*schema.to_matrices(asked)).astype(float)
-    truths = schema.target.truths(rows[OUTCOME].tolist()) if OUTCOME in rows else None
+    truths = schema.target.truths(rows[OUTCOME].tolist()) if OUTCOME in rows else np.empty(0)
     return Seen(asked, _days(rows), answers, truths)
-
-
-def _truths_of(seen: Seen) -> NDArray[np.float64]:
-    assert seen.truths is not None  # of days before the window they are read with the rows
-    return seen.truths
 
 
 def _days(rows: pd.DataFrame, column: str = EVENT_TIME) -> NDArray[np.int64]:

@@ -118,7 +118,6 @@ def _judge(
     kept = rows.pop("place").to_numpy()
     truths = rows[LABEL].to_numpy(float)
     answers = world.model.answers(*schema.to_matrices(rows)).astype(float)
-    assert unchanged.truths is not None
     usual = row_losses("binary", unchanged.truths[kept], unchanged.answers[kept])
     rise = float(np.mean(row_losses("binary", truths, answers) - usual))
     share, some = (None, None) if beside is None else beside(before.rows, rows)
@@ -126,7 +125,7 @@ def _judge(
     repaired = repair(schema, schema.names, (before.rows, before.days), (rows, days), generator)
     verdicts = {
         name: weigh(world.model, schema, before, Seen(rows, days, answers, outcomes), repaired)
-        for name, outcomes in (("with_outcomes", truths), ("without_outcomes", None))
+        for name, outcomes in (("with_outcomes", truths), ("without_outcomes", np.empty(0)))
     }
     return {
         "scenario": scenario.name,

@@ -59,7 +59,7 @@ def _judge(rows: pd.DataFrame, changed: pd.DataFrame, *, outcomes: bool = True) 
 
 
 def _see(rows: pd.DataFrame, *, outcomes: bool = True) -> Seen:
-    truths = rows.it.to_numpy() if outcomes else None
+    truths = rows.it.to_numpy() if outcomes else np.empty(0)
     answers = Line().answers(*SCHEMA.to_matrices(rows)).astype(float)
     return Seen(rows, rows.day.to_numpy(), answers, truths)
 
