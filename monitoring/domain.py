@@ -21,7 +21,7 @@ from contracts.schema import FeatureSchema
 from monitoring.beliefs import codes_of
 
 MOST_ROWS = 1500  # of each side
-MOST_COLUMNS = 50  # the first ones given
+MOST_COLUMNS = 20  # the first ones given
 FOLDS = 3
 RUNS = 6  # of the reference's own days, for comparison
 FEWEST_DAYS = 3  # of each side
@@ -78,7 +78,7 @@ def tell_apart(
         return None
     codes = {n: codes_of(reference[0][n]) for n in looked if n in schema.categorical}
     before, after = (
-        (_matrix(looked, codes, rows)[kept], days[kept])
+        (_matrix(looked, codes, rows.iloc[kept]), days[kept])
         for rows, days in (reference, window)
         for kept in [_sample(len(rows), generator)]
     )

@@ -23,15 +23,25 @@ from monitoring.drift_state import Drift
 from monitoring.estimate import Estimated
 from monitoring.harm import Harm
 from monitoring.hurt import find_harm, look_apart
+from monitoring.influence import measure_influence
 from monitoring.inputs import judge_inputs
 from monitoring.outlook import look_ahead, say
 from monitoring.reports import Draw, ReportError, write_report
 from monitoring.sampling import count_rows
 from monitoring.span import Span
+from monitoring.weighed import weigh_causes
 from monitoring.windows import read_rows
 
 SEED = 1  # the same window is judged alike
-PARTS = ("inputs", "harm", "apart", "drift", "estimated", "realised")  # of a check's findings
+PARTS = (
+    "inputs",
+    "harm",
+    "apart",
+    "weighed",
+    "drift",
+    "estimated",
+    "realised",
+)  # of a check's findings
 
 
 @dataclass(frozen=True)
@@ -81,22 +91,26 @@ def judge_window(
         days = max(1, ceil((span.end - span.start) / timedelta(days=1)))
         estimated = look_ahead(connection, bundle, frame, params, span.end, days)
     drift: dict[str, Any] = {}
-    inputs, harm, apart, name = None, None, None, None
+    inputs, harm, apart, weighed, name = None, None, None, None, None
     if rows >= params.policy.min_rows:
         generator = np.random.default_rng(SEED)
         inputs = judge_inputs(bundle, frame, params.drift, generator, offsets)
+        influence = measure_influence(bundle, np.random.default_rng(SEED))
+        weighed = weigh_causes(inputs, influence)
         with engine.connect() as connection:
-            harm = find_harm(connection, bundle, frame, params, now, generator, span.end)
+            columns = list(influence)
+            harm = find_harm(connection, bundle, frame, columns, params, now, generator, span.end)
         if inputs.state in ("watch", "alarm"):
             apart = look_apart(bundle, frame, inputs.causes, generator)
         name = report.name
         try:
-            drift = draw(bundle, frame, inputs.causes, report)
+            drift = draw(bundle, frame, inputs.causes, influence, report)
         except ReportError as error:  # performance is judged all the same
             name, drift = None, {"error": str(error)}
         drift["versions"] = frame[VERSION].value_counts(normalize=True).to_dict()
     found = {"inputs": inputs and asdict(inputs), "harm": harm and asdict(harm),
-             "apart": apart and asdict(apart), "drift": drift,
+             "apart": apart and asdict(apart), "weighed": weighed and asdict(weighed),
+             "drift": drift,
              "estimated": asdict(estimated), "realised": None}  # fmt: skip
     told = (*(harm.reasons if harm else ()), say(estimated))
     return Judged(span, rows, inputs, harm, estimated, told, name, found)

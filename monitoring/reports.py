@@ -8,25 +8,22 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from contracts.bundle import Bundle
 from contracts.schema import FeatureSchema
-from monitoring.influence import measure_influence
 from monitoring.plain_text import type_column
 
-SEED = 1  # the same bundle always looks at the same
 DEADLINE_SECONDS = 600
 # A column takes 60 to 110 kB of a page, the rest of it 3.7 MB, and pages stay below 5 MB.
 MOST_FEATURES = 10
 
-# As write_report: bundle, window, causes and file -> findings.
-Draw = Callable[[Bundle, pd.DataFrame, Sequence[str], Path], dict[str, Any]]
+# As write_report: bundle, window, causes, influence and file -> findings.
+Draw = Callable[[Bundle, pd.DataFrame, Sequence[str], Mapping[str, float], Path], dict[str, Any]]
 
 
 class ReportError(RuntimeError):
@@ -47,13 +44,18 @@ def choose_features(
 
 
 def write_report(
-    bundle: Bundle, current: pd.DataFrame, causes: Sequence[str], report: Path
+    bundle: Bundle,
+    current: pd.DataFrame,
+    causes: Sequence[str],
+    influence: Mapping[str, float],
+    report: Path,
 ) -> dict[str, Any]:
     """Compare the window with the bundle's reference sample, in the columns that matter.
 
     Args:
         current: the window's features and schema.answers.
         causes: features that the check named, the gravest first.
+        influence: of measure_influence.
         report: the HTML file to write; appears whole or not at all.
 
     Returns:
@@ -63,7 +65,6 @@ def write_report(
         ReportError: the process failed or took longer than DEADLINE_SECONDS.
     """
     schema = bundle.schema
-    influence = measure_influence(bundle, np.random.default_rng(SEED))
     features = choose_features(schema, causes, influence)
     report.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=report.parent, prefix=".check-") as name:

@@ -66,6 +66,8 @@ def as_tables(figures: Figures) -> str:
     for half, shown in halves.items():
         for said, name in SAID.items():
             one = figures["summary"][half][said]
+            if not one["windows"]:
+                continue
             lines.append(
                 f"| {shown} | {name} | {one['windows']} | {one['harmful']} | {one['mcc']:.2f} "
                 f"| {one['benign_alarms']:.0%} | {one['recall']:.0%} |"

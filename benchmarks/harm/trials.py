@@ -4,7 +4,6 @@ Each draw takes 35 days in a row: the window is the last seven, or seven random 
 the others, with their outcomes, are the days before it.
 """
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.harm.scenarios import LABEL, SCENARIOS, Scenario
-from contracts.bundle import Bundle
+from contracts.bundle import Bundle, Model
 from contracts.losses import row_losses
 from contracts.schema import FeatureSchema
-from monitoring.harm import judge_harm
-from monitoring.unlike import unlike_before
-from monitoring.worth import Answered, answer_without, by_days, level_of, segments_of
+from monitoring.hurt import Seen, weigh
+from monitoring.repair import repair
 from pipeline import flights
 
 HARMFUL = 0.01  # rise of the true mean loss
@@ -38,25 +36,21 @@ class World:
 
     Attributes:
         days: (n,) since 1970.
-        without: column -> answers without its values, (n, 2).
     """
 
     bundle: Bundle
-    reference: pd.DataFrame
+    model: Model
     rows: pd.DataFrame
     days: NDArray[np.int64]
     answers: Matrix
-    without: dict[str, Matrix]
 
     @property
     def schema(self) -> FeatureSchema:
         return self.bundle.schema
 
-    def answered(self, places: NDArray[np.intp]) -> Answered:
+    def seen(self, places: NDArray[np.intp]) -> Seen:
         rows = self.rows.iloc[places]
-        without = {name: each[places] for name, each in self.without.items()}
-        truths = rows[LABEL].to_numpy(float)
-        return Answered(rows, self.days[places], truths, self.answers[places], without)
+        return Seen(rows, self.days[places], self.answers[places], rows[LABEL].to_numpy(float))
 
 
 def make_world(bundle: Bundle) -> World:
@@ -64,10 +58,9 @@ def make_world(bundle: Bundle) -> World:
     rows = rows[(rows.event_time >= TUNED[0]) & rows[LABEL].notna()].iloc[::EVERY]
     rows = rows.reset_index(drop=True)
     seconds = rows.event_time.astype("datetime64[s, UTC]").astype(np.int64).to_numpy()
-    reference = pd.read_parquet(io.BytesIO(bundle.files["reference.parquet"]))
-    answers, without = answer_without(bundle.model(), bundle.schema, bundle.schema.names, rows,
-                                      reference, np.random.default_rng(0))  # fmt: skip
-    return World(bundle, reference, rows, np.asarray(seconds // 86_400), answers, without)
+    model = bundle.model()
+    answers = model.answers(*bundle.schema.to_matrices(rows)).astype(float)
+    return World(bundle, model, rows, np.asarray(seconds // 86_400), answers)
 
 
 Beside = Callable[[pd.DataFrame, pd.DataFrame], tuple[bool, bool]]
@@ -120,26 +113,20 @@ def _judge(
     generator: np.random.Generator,
 ) -> Figures:
     schema = world.schema
-    before, unchanged = world.answered(earlier), world.answered(window)
+    before, unchanged = world.seen(earlier), world.seen(window)
     rows = scenario.into(unchanged.rows.assign(place=np.arange(len(window))), generator)
     kept = rows.pop("place").to_numpy()
     truths = rows[LABEL].to_numpy(float)
-    answers, without = answer_without(world.bundle.model(), schema, schema.names, rows,
-                                      world.reference, generator)  # fmt: skip
-    days = unchanged.days[kept]
-    assert unchanged.truths is not None
+    answers = world.model.answers(*schema.to_matrices(rows)).astype(float)
     usual = row_losses("binary", unchanged.truths[kept], unchanged.answers[kept])
     rise = float(np.mean(row_losses("binary", truths, answers) - usual))
-    segments = segments_of(schema, before.rows)
-    unlike = unlike_before(schema, (before.rows, before.days), (rows, days))
     share, some = (None, None) if beside is None else beside(before.rows, rows)
-    verdicts = {}
-    for name, seen in (("with_outcomes", truths), ("without_outcomes", None)):
-        mix = {} if seen is None else unlike.weights
-        level = level_of(before, mix)
-        now = by_days(schema, Answered(rows, days, seen, answers, without), segments, level)
-        past = by_days(schema, before, segments, level, mix)
-        verdicts[name] = judge_harm(past, now, unlike.strange)
+    days = unchanged.days[kept]
+    repaired = repair(schema, schema.names, (before.rows, before.days), (rows, days), generator)
+    verdicts = {
+        name: weigh(world.model, schema, before, Seen(rows, days, answers, outcomes), repaired)
+        for name, outcomes in (("with_outcomes", truths), ("without_outcomes", np.empty(0)))
+    }
     return {
         "scenario": scenario.name,
         "kind": scenario.kind,
@@ -149,7 +136,9 @@ def _judge(
         **{name: harm.verdict == "harmful" for name, harm in verdicts.items()},
         "signs": [(sign.what, round(sign.amount, 4), sign.z and round(sign.z, 2))
                   for sign in verdicts["with_outcomes"].signs],
-        "changed": dict(unlike.strange),
+        "broken": dict(verdicts["with_outcomes"].broken or {}),
+        "cost": verdicts["with_outcomes"].cost,
+        "expected": verdicts["without_outcomes"].cost,
         "evidently_share": share,
         "evidently_any": some,
     }  # fmt: skip

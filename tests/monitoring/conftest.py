@@ -1,7 +1,7 @@
 """A database in which a real champion has answered real flights, and outcomes have come."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,7 +73,11 @@ class World:
 
 
 def blank_page(
-    bundle: Bundle, window: pd.DataFrame, causes: Sequence[str], page: Path
+    bundle: Bundle,
+    window: pd.DataFrame,
+    causes: Sequence[str],
+    influence: Mapping[str, float],
+    page: Path,
 ) -> dict[str, Any]:
     """Stands in for write_report where a check's page is not asked for: that takes seconds."""
     page.parent.mkdir(parents=True, exist_ok=True)

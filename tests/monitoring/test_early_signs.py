@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from sqlalchemy import insert
 
-from contracts.bundle import GOLDEN, load_bundle, save_bundle
+from contracts.bundle import load_bundle, save_bundle
+from contracts.bundle_files import GOLDEN
 from contracts.database import write_transaction
 from contracts.monitoring_params import Monitoring, Probation, VitalsLimits
 from contracts.params import Params

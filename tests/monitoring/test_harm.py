@@ -1,6 +1,4 @@
-"""Harm is what the loss of days shows, and before outcomes what changed columns were worth."""
-
-from collections.abc import Mapping
+"""Harm is what repaired rows, and the days before, show of the loss."""
 
 import numpy as np
 import pandas as pd
@@ -8,9 +6,11 @@ import pytest
 from numpy.typing import NDArray
 
 from contracts.schema import EVENT_TIME, Feature, FeatureSchema, Target
+from monitoring.cost import Cost
+from monitoring.daily import NOTHING, Daily
 from monitoring.harm import Harm, judge_harm
-from monitoring.unlike import unlike_before
-from monitoring.worth import Answered, Daily, answer_without, by_days, level_of, segments_of
+from monitoring.hurt import Seen, judge_window
+from monitoring.worth import measure_worth
 
 FEATURES = (
     Feature("signal", "numeric", True),
@@ -53,21 +53,15 @@ def make_rows() -> pd.DataFrame:
 
 def _judge(rows: pd.DataFrame, changed: pd.DataFrame, *, outcomes: bool = True) -> Harm:
     """The last days, `changed`, beside those before them."""
-    past = _answer(rows[rows.day < PAST])
-    after = _answer(changed, outcomes=outcomes)
-    segments = segments_of(SCHEMA, past.rows)
-    unlike = unlike_before(SCHEMA, (past.rows, past.days), (after.rows, after.days))
-    weights = unlike.weights if outcomes else {}
-    level = level_of(past, weights)
-    before = by_days(SCHEMA, past, segments, level, weights)
-    return judge_harm(before, by_days(SCHEMA, after, segments, level), unlike.strange)
+    past = _see(rows[rows.day < PAST])
+    after = _see(changed, outcomes=outcomes)
+    return judge_window(Line(), SCHEMA, SCHEMA.names, past, after, np.random.default_rng(1))
 
 
-def _answer(rows: pd.DataFrame, *, outcomes: bool = True) -> Answered:
-    rng = np.random.default_rng(1)
-    answers = answer_without(Line(), SCHEMA, SCHEMA.names, rows, make_rows(), rng)
-    truths = rows.it.to_numpy() if outcomes else None
-    return Answered(rows, rows.day.to_numpy(), truths, *answers)
+def _see(rows: pd.DataFrame, *, outcomes: bool = True) -> Seen:
+    truths = rows.it.to_numpy() if outcomes else np.empty(0)
+    answers = Line().answers(*SCHEMA.to_matrices(rows)).astype(float)
+    return Seen(rows, rows.day.to_numpy(), answers, truths)
 
 
 def test_a_window_like_the_days_before_is_benign(rows: pd.DataFrame) -> None:
@@ -92,8 +86,16 @@ def test_an_unused_column_in_another_unit_is_benign(rows: pd.DataFrame) -> None:
     harm = _judge(rows, window.assign(idle=window.idle * 10 + 100))
 
     assert harm.verdict == "benign"
-    assert harm.weights is not None
-    assert harm.weights["signal"] > 0.1 > abs(harm.weights["idle"])
+    assert harm.broken is not None and "idle" in harm.broken
+    assert harm.cost == pytest.approx(0, abs=0.001)
+    assert "idle broke, but cost" in harm.reasons[0]
+
+
+def test_the_used_column_is_worth_more(rows: pd.DataFrame) -> None:
+    labelled = (rows, rows.it.to_numpy())
+    worth = measure_worth(Line(), SCHEMA, SCHEMA.names, labelled, rows, np.random.default_rng(1))
+
+    assert worth["signal"] > 0.1 > abs(worth["idle"])
 
 
 def test_another_mix_of_rows_is_benign(rows: pd.DataFrame) -> None:
@@ -113,7 +115,9 @@ def test_a_segment_whose_outcomes_turned_is_harmful_and_named(rows: pd.DataFrame
     assert "shop = b" in " ".join(harm.reasons)
 
 
-def test_before_outcomes_a_changed_column_weighs_what_it_was_worth(rows: pd.DataFrame) -> None:
+def test_before_outcomes_a_broken_column_weighs_what_it_moves(
+    rows: pd.DataFrame,
+) -> None:
     window = rows[rows.day >= PAST]
     used = _judge(rows, window.assign(signal=window.signal + 9), outcomes=False)
     unused = _judge(rows, window.assign(idle=window.idle + 9), outcomes=False)
@@ -145,9 +149,15 @@ def test_a_bad_day_is_no_bad_column(rows: pd.DataFrame) -> None:
 
 
 def test_too_few_days_before_the_window_are_not_enough_data() -> None:
-    few: Mapping[str, NDArray[np.float64]] = {"a": np.zeros(3)}
-    daily = Daily(np.zeros(3), few, few, {}, {})
+    harm = judge_harm(Daily(np.zeros(3), {}, {}), NOTHING, Cost({"a": "new"}, None, 1.0))
 
-    harm = judge_harm(daily, daily, {"a": 1.0})
     assert harm.verdict == "not enough data"
     assert "3 days before the window" in harm.reasons[0]
+
+
+def test_of_a_number_harm_is_a_share_of_its_usual_loss() -> None:
+    """Ten minutes' error, of which one more minute is harm, and a second is not."""
+    usual = Daily(np.full(10, 600.0), {}, {})
+    for more, verdict in ((60.0, "harmful"), (1.0, "not known before outcomes")):
+        cost = Cost({"a": "new"}, None, more)
+        assert judge_harm(usual, NOTHING, cost, numbers=True).verdict == verdict
