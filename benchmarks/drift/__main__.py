@@ -8,6 +8,7 @@ import argparse
 import multiprocessing
 import re
 import sys
+import time
 from collections.abc import Iterator
 
 from tqdm import tqdm
@@ -27,18 +28,23 @@ def main() -> None:
     parser.add_argument("--changed", type=int, default=40, help="with a change, of each kind")
     parser.add_argument("--beside", type=int, default=20, help="of them, for Evidently too")
     parser.add_argument("--only", default="", help="kinds that match this; others stay as they are")
+    parser.add_argument("--minutes", type=float, default=120, help="then stop, with fewer windows")
     arguments = parser.parse_args()
     if not PREPARED.exists():
         sys.exit("no prepared table; `dvc repro` first")
     kinds = [kind for name, kind in all_kinds().items() if re.search(arguments.only, name)]
     work = [
         (kind.name, number, number < (arguments.beside // 5 if kind.shift else arguments.beside))
+        for number in range(max(arguments.windows, arguments.changed))
         for kind in kinds
-        for number in range(arguments.changed if kind.shift else arguments.windows)
+        if number < (arguments.changed if kind.shift else arguments.windows)
     ]
     found: dict[str, list[Outcome]] = {kind.name: [] for kind in kinds}
+    until = time.monotonic() + 60 * arguments.minutes
     for name, outcome in tqdm(_judged(work), total=len(work), desc="drift", unit="window"):
         found[name].append(outcome)
+        if time.monotonic() > until:
+            break
     figures = put_together(kinds, found, read_figures() if arguments.only else {})
     print(as_tables(figures))
     print(f"figures: {write_result('bench-drift', figures)}")

@@ -68,9 +68,10 @@ def independent(rows: int, generator: np.random.Generator) -> Table:
         f"number {i}": generator.normal(size=rows) for i in range(10)
     }
     for share in (0.1, 0.5):
-        columns[f"rate {share}"] = np.where(generator.random(rows) < share, "yes", "no")
+        chosen = (generator.random(rows) < share).astype(int)
+        columns[f"rate {share}"] = np.array(["no", "yes"], object)[chosen]
     for size in (3, 10, 30, 100):
-        columns[f"{size} categories"] = generator.integers(0, size, rows).astype(str)
+        names = np.arange(size).astype(str).astype(object)
+        columns[f"{size} categories"] = names[generator.integers(0, size, rows)]
     text = frozenset(name for name in columns if not name.startswith("number"))
-    typed = {n: v.astype(object) if n in text else v for n, v in columns.items()}
-    return Table(typed, text, np.zeros(rows, np.int64))
+    return Table(columns, text, np.zeros(rows, np.int64))

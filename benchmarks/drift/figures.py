@@ -36,11 +36,14 @@ def put_together(
     quiet = dict(before.get("false_alarm_rate", {}))
     by_shift = {shift: dict(sizes) for shift, sizes in before.get("power", {}).items()}
     for kind in kinds:
+        if not outcomes[kind.name]:
+            continue
         if kind.shift is None:
-            quiet[kind.size] = false_alarms(kind, outcomes[kind.name])
+            found, there = false_alarms(kind, outcomes[kind.name]), quiet
         else:
             found = power(kind, outcomes[kind.name])
-            by_shift.setdefault(kind.shift.name, {})[kind.size] = found
+            there = by_shift.setdefault(kind.shift.name, {})
+        there[kind.size] = found | _evidently(found, there.get(kind.size, {}))
     sizes = [kind.size for kind in unchanged()]
     shifts = dict.fromkeys(kind.shift.name for kind in changed() if kind.shift)
     return {
@@ -48,6 +51,12 @@ def put_together(
         "power": {shift: by_shift[shift] for shift in shifts if shift in by_shift},
         "scale": scale(results),
     }
+
+
+def _evidently(found: Figures, before: Figures) -> Figures:
+    """What Evidently says, which does not change with us: kept where it was not asked again."""
+    kept = before if not found["evidently_windows"] else found
+    return {n: kept[n] for n in ("evidently_default", "evidently_windows") if n in kept}
 
 
 def scale(results: Path = RESULTS) -> list[Figures]:
