@@ -1,7 +1,7 @@
 """Which relations between columns a window has lost, and the column that is to blame.
 
-Of a pair either may be wrong; a column all of whose pairs are broken is more so than one that still
-goes with its others, and among equals the one whose own values moved further.
+Of a pair either may be wrong: rather a column most of whose pairs are broken than one that still goes
+with its others, and among equals the one whose own values moved further.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +15,7 @@ from monitoring.quality import FACTOR, MIN_ROWS, Fault
 from monitoring.relations import LEAST_WORTH, Coded, Pair, what_is_left
 from monitoring.runs import FEWEST_RUNS, Runs
 
+CLOSE = 0.5  # nats; what is looser changes by itself, as timetables do, and is but a witness
 STEADY = 0.5  # of a relation is left in every run: then
 HALF = 0.5  # of that is asked for
 LOOSE_FACTOR = 2.0  # else rows have to be paired against it, and so much more than in any run
@@ -29,13 +30,15 @@ class Relation:
     Attributes:
         lost: share of their relation that is lost; above 1 where rows are paired against it.
         usual: the same of the worst run.
-        broken: whether that is a fault.
+        broken: whether that is too much.
+        close: whether it is a fault then.
     """
 
     pair: Pair
     lost: float
     usual: float
     broken: bool
+    close: bool
 
 
 def relation_faults(
@@ -50,7 +53,7 @@ def relation_faults(
         profiles: of reference and window.
         relations: those that could be judged.
     """
-    broken = [each for each in relations if each.broken]
+    broken = [each for each in relations if each.broken and each.close]
     moved = {
         one.name: _moved(one, *profiles, runs)
         for one in bins
@@ -58,7 +61,7 @@ def relation_faults(
     }
     while broken:
         names = sorted({name for each in broken for name in each.pair})
-        name = max(names, key=lambda name: _blame(name, broken, relations, moved))
+        name = max(names, key=lambda name: _blame(name, relations, moved))
         worst = max((each for each in broken if name in each.pair), key=lambda each: each.lost)
         other = worst.pair[1 - worst.pair.index(name)]
         yield Fault(name, "relation", worst.lost, worst.usual, other)
@@ -74,7 +77,8 @@ def judge_relation(pair: Pair, before: Coded, after: Coded, runs: Runs) -> Relat
     if found.sum() < MIN_ROWS:
         return None
     usual, now = what_is_left(each, whole - each), what_is_left(found, whole)
-    room = max(LEAST_WORTH, float(np.median(usual.expected)) / 2)
+    middle = float(np.median(usual.expected))
+    room, close = max(LEAST_WORTH, middle / 2), middle >= CLOSE
     told = (usual.expected >= room) & (each.sum(axis=(-2, -1)) >= MIN_ROWS)
     if told.sum() < max(FEWEST_RUNS, len(runs) / 2) or now.expected < room:
         return None
@@ -85,7 +89,7 @@ def judge_relation(pair: Pair, before: Coded, after: Coded, runs: Runs) -> Relat
         limit = max(HALF * least, 1 - FACTOR * usual_lost - LOST_MARGIN)
     else:
         limit = 1 - LOOSE_FACTOR * usual_lost - LOST_MARGIN
-    return Relation(pair, 1 - float(now.held / now.expected), usual_lost, left < limit)
+    return Relation(pair, 1 - float(now.held / now.expected), usual_lost, left < limit, close)
 
 
 def _moved(one: Bins, reference: Profile, window: Profile, runs: Runs) -> float:
@@ -98,8 +102,8 @@ def _moved(one: Bins, reference: Profile, window: Profile, runs: Runs) -> float:
 
 
 def _blame(
-    name: str, broken: Sequence[Relation], relations: Sequence[Relation], moved: Mapping[str, float]
+    name: str, relations: Sequence[Relation], moved: Mapping[str, float]
 ) -> tuple[float, float]:
     judged = [each for each in relations if name in each.pair]
-    share = sum(name in each.pair for each in broken) / len(judged)
+    share = sum(each.broken for each in judged) / len(judged)
     return round(share, 3), moved[name]

@@ -18,7 +18,7 @@ from monitoring.quality import MIN_ROWS
 MOST_COLUMNS = 64  # the first ones; pairs grow with the square
 MOST_ROWS = 5000  # that choose the pairs
 PARTNERS = 3  # the closest of each column
-LEAST_WORTH = 0.5  # of a pair, in nats; looser habits, as of timetables, change by themselves
+LEAST_WORTH = 0.15  # of a pair, in nats
 GROUPS, CATEGORIES = 12, 24  # of a column's values
 _SMOOTH = 10.0  # rows that are paired anyhow, added
 _MOST_SCORE = 3.0  # a single row may not decide
