@@ -1,7 +1,7 @@
 """Which relations between columns a window has lost, and the column that is to blame.
 
-Of a pair either may be wrong: rather a column most of whose pairs are broken than one that still goes
-with its others, and among equals the one whose own values moved further.
+Of a pair either may be wrong: rather a column most of whose pairs are broken than one that still
+goes with its others, and among equals the one whose own values moved further.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -55,8 +55,8 @@ class Known:
     """
 
     bins: Sequence[Bins]
+    rows: Sample
     profile: Profile
-    numbers: Mapping[str, Numbers]
     coded: Coded
     groups: Mapping[str, NDArray[np.intp]]
     pairs: Sequence[Pair]
@@ -70,12 +70,7 @@ def know(bins: Sequence[Bins], rows: Sample, profile: Profile) -> Known:
     """
     groups = {one.name: group_values(one, profile.counts[one.name].sum(axis=0)) for one in bins}
     coded = _code(bins, groups, rows)
-    numbers = {
-        one.name: Numbers.of(rows.columns[one.name], coded.at, coded.blocks)
-        for one in bins
-        if one.ordered and one.name in rows.columns
-    }
-    return Known(bins, profile, numbers, coded, groups, choose_pairs(coded))
+    return Known(bins, rows, profile, coded, groups, choose_pairs(coded))
 
 
 def look_for_faults(known: Known, window: Sample) -> list[Fault]:
@@ -97,14 +92,17 @@ def _of_columns(known: Known, window: Sample) -> list[Fault]:
     profile = window.profile(known.bins)
     found = find_faults(known.bins, known.profile, profile)
     runs = runs_like(known.profile.blocks, profile.blocks)
-    at = np.zeros(len(window.blocks), np.intp)
+    first = np.zeros(len(window.blocks), np.intp)
     for one in known.bins:
         if not one.ordered:
             now = profile.counts[one.name].sum(axis=0).astype(float)
             found += vanished(one, known.profile.counts[one.name].astype(float), now, runs)
-        elif one.name in window.columns and one.name in known.numbers:
-            numbers = Numbers.of(window.columns[one.name], at, 1)
-            found += value_faults(one.name, known.numbers[one.name], numbers, runs)
+        elif one.name in window.columns and one.name in known.rows.columns:
+            # Made anew for each look: those of all columns of a wide table are large.
+            coded, columns = known.coded, known.rows.columns
+            before = Numbers.of(columns[one.name], coded.at, coded.blocks)
+            after = Numbers.of(window.columns[one.name], first, 1)
+            found += value_faults(one.name, before, after, runs)
     return found
 
 
