@@ -15,7 +15,7 @@ from contracts.profiles import Bins, Profile, count
 from monitoring.broken import judge_relation, relation_faults
 from monitoring.exact import Numbers, value_faults
 from monitoring.quality import MIN_ROWS, Fault, find_faults
-from monitoring.relations import Coded, Pair, choose_pairs, group_values
+from monitoring.relations import MOST_COLUMNS, Coded, Pair, choose_pairs, group_values
 from monitoring.runs import runs_like
 from monitoring.vanished import vanished
 
@@ -120,7 +120,7 @@ def _code(bins: Sequence[Bins], groups: Mapping[str, NDArray[np.intp]], rows: Sa
     blocks, at = np.unique(rows.blocks, return_inverse=True)
     codes = {
         one.name: groups[one.name][one.places(rows.columns[one.name])]
-        for one in bins
+        for one in bins[:MOST_COLUMNS]
         if one.name in rows.columns
     }
     sizes = {name: int(each.max()) + 1 for name, each in groups.items()}

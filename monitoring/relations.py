@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from contracts.profiles import UNSEEN, Bins
 from monitoring.quality import MIN_ROWS
 
-MOST_COLUMNS = 64  # the first ones; pairs grow with the square
+MOST_COLUMNS = 64  # the first ones are looked at; pairs grow with the square
 MOST_ROWS = 5000  # that choose the pairs
 PARTNERS = 3  # the closest of each column
 LEAST_WORTH = 0.15  # of a pair, in nats
@@ -84,7 +84,7 @@ def group_values(one: Bins, counts: Values) -> Codes:
 
 def choose_pairs(rows: Coded) -> list[Pair]:
     """Each column's closest partners, as far as both halves of the reference agree."""
-    names = list(rows.codes)[:MOST_COLUMNS]
+    names = list(rows.codes)
     some = slice(None, None, max(1, len(rows.at) // MOST_ROWS))
     ends = np.cumsum([0, *(rows.sizes[name] for name in names)])
     hot = np.zeros((len(rows.at[some]), ends[-1]), np.float32)

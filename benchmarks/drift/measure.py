@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.drift.data import Table, flights, independent
 from benchmarks.drift.judges import Found, Judge, evidently_default, ours
-from benchmarks.drift.shifts import ON_FLIGHTS, ON_INDEPENDENT, Shift
+from benchmarks.drift.shifts import FRESH, ON_FLIGHTS, ON_INDEPENDENT, Shift
 
 Figures = dict[str, Any]
 Pair = tuple[Table, Table]
@@ -74,8 +74,8 @@ def changed() -> list[Kind]:
     name, make = f"{POWER_ROWS} independent rows", partial(_rows, POWER_ROWS)
     return [Kind(name, make, RATES["rows"], True, shift) for shift in ON_INDEPENDENT] + [
         Kind(f"{n} days", partial(_week, n), RATES["days"], False, shift)
-        for shift in ON_FLIGHTS
-        for n in DAYS
+        for shift in [*ON_FLIGHTS, *FRESH]
+        for n in (DAYS if shift in ON_FLIGHTS else DAYS[-1:])
     ]
 
 
