@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from benchmarks.drift.figures import missing_parts, put_together, read_figures
 from benchmarks.drift.judges import Found
@@ -13,11 +14,10 @@ SCALE = {"scale": [{"rows": 5, "ours": {"seconds": 1.5, "rss_mb": 9, "cpu_second
 
 
 def outcomes(alarms: int, of: int, cause: str) -> list[Outcome]:
-    found = [Outcome(Found(i < alarms, (cause,)), i == 0 or None) for i in range(of)]
-    return found
+    return [Outcome(Found(i < alarms, (cause,)), i == 0 or None) for i in range(of)]
 
 
-def measured(tmp_path: Path) -> dict[str, object]:
+def measured(tmp_path: Path) -> dict[str, Any]:
     kinds = [*unchanged(), *changed()]
     said = {
         kind.name: outcomes(4, 5, kind.shift.columns[0]) if kind.shift else outcomes(0, 5, "")
@@ -57,6 +57,7 @@ def test_kinds_that_are_not_measured_again_stay_and_so_does_the_scale(tmp_path: 
 
 def test_windows_that_never_alarm_have_no_delay(tmp_path: Path) -> None:
     kind = changed()[0]
+    assert kind.shift is not None
     figures = put_together([kind], {kind.name: outcomes(0, 3, "")}, {}, tmp_path)
     assert figures["power"][kind.shift.name][kind.size]["delay_windows"] is None
     assert any("not measured" in each for each in missing_parts(figures))
