@@ -139,7 +139,7 @@ ON_FLIGHTS = [
     Shift("temperature rounded to tens", *_of("temp", _rounded(10))),
     Shift("10 % stuck at a usual value", *_of("pressure", _stuck(0.1, 1018.0))),
 ]
-# Invented after all settings had been chosen on the ones above, and on weeks of April to June.
+# Invented after all margins had been chosen on the ones above, and on weeks of April to December.
 FRESH = [
     Shift("30 % of destinations shuffled", *_of("dest", _shuffled(0.3))),
     Shift("arrival no longer beside its flight", *_of("sched_arr", _shuffled(1))),
