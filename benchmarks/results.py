@@ -1,4 +1,7 @@
-"""Where benchmarks leave their figures: benchmarks/results/<target>.json, ignored by git."""
+"""Where benchmarks leave their figures: benchmarks/results/<target>.json.
+
+Git ignores them but for bench-drift.json.
+"""
 
 import json
 import os

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from contracts.bundle import Bundle
 from contracts.monitoring_params import Blocks, DriftParams
 from contracts.params import RESERVED
-from contracts.profiles import Bins, Profile, add, count, numeric_bins, text_bins
+from contracts.profiles import Bins, Profile, add, numeric_bins, text_bins
 from contracts.schema import EVENT_TIME, FeatureSchema
 from monitoring.drift_state import LISTED, Drift, Limits, assess
+from monitoring.faults import Sample, know, look_for_faults
 from monitoring.plain_text import plain
-from monitoring.quality import MIN_ROWS, Fault, find_faults
 from monitoring.recalibration import as_trained
 from monitoring.significance import DAYS_ALIKE, judge
 
@@ -50,9 +50,10 @@ def judge_inputs(
     everything, bins = before, feature_bins(before, schema)
     if params.reference == "same_season":
         before = _of_season(before, schema.timestamp, window[EVENT_TIME], params.season_days)
-    reference = profile(bins, before, _blocks(before[schema.timestamp], unit))
-    current = profile(bins, window, _blocks(window[EVENT_TIME], unit))
-    faults = _faults(bins, reference, current)
+    past = sample(bins, before, _blocks(before[schema.timestamp], unit))
+    rows = sample(bins, window, _blocks(window[EVENT_TIME], unit))
+    reference, current = past.profile(bins), rows.profile(bins)
+    faults = look_for_faults(know(bins, past, reference), rows)
     own = as_trained(window, schema, offsets or {bundle.version: schema.target.offsets})
     if bundle.answers_unseen and len(own):
         one = _answer_bins(everything, schema)
@@ -104,20 +105,6 @@ def _answers(rows: pd.DataFrame, schema: FeatureSchema) -> Any:
     return found[:, -1]
 
 
-def _faults(bins: list[Bins], reference: Profile, current: Profile) -> list[Fault]:
-    """Of the newest block that has enough rows to say, and of the window as a whole."""
-    rows = next(iter(current.counts.values())).sum(axis=1) if current.counts else np.array([])
-    full = np.flatnonzero(rows >= MIN_ROWS)
-    if not len(full):
-        return []
-    newest = current.only(full[-1:])
-    found = [*find_faults(bins, reference, newest), *find_faults(bins, reference, current)]
-    first: dict[tuple[str, str], Fault] = {}
-    for fault in found:
-        first.setdefault((fault.column, fault.kind), fault)
-    return list(first.values())
-
-
 def feature_bins(reference: pd.DataFrame, schema: FeatureSchema) -> list[Bins]:
     """Of every feature that does not move on by nature, as moments do."""
     return [
@@ -131,8 +118,13 @@ def feature_bins(reference: pd.DataFrame, schema: FeatureSchema) -> list[Bins]:
 
 def profile(bins: list[Bins], frame: pd.DataFrame, blocks: NDArray[np.int64]) -> Profile:
     """Count the rows of each block; a feature may be absent."""
+    return sample(bins, frame, blocks).profile(bins)
+
+
+def sample(bins: list[Bins], frame: pd.DataFrame, blocks: NDArray[np.int64]) -> Sample:
+    """The columns that bins count; a feature may be absent."""
     columns = {one.name: typed_values(one, frame) for one in bins if one.name in frame}
-    return count(bins, columns, blocks)
+    return Sample(columns, blocks)
 
 
 def typed_values(one: Bins, frame: pd.DataFrame) -> Any:

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from contracts.profiles import MISSING, UNSEEN, Bins, Profile
 from monitoring.divergence import distance
 
-Kind = Literal["missing", "unseen", "stuck", "unlike"]
+Kind = Literal[
+    "missing", "unseen", "stuck", "unlike", "beyond", "repeated", "rounded", "vanished", "relation"
+]
 
 # A fault is beyond the reference's worst block by this factor, and a margin. Of missing and unseen
 # shares it is the second worst: one block may have had an outage of its own.
@@ -38,15 +40,17 @@ class Fault:
     Attributes:
         found: share of rows that are missing or unseen, or the distance from the reference.
         usual: the same of the worst block of the reference that counts.
+        what: the category, or the other column, that it is about, as it is told.
     """
 
     column: str
     kind: Kind
     found: float
     usual: float
+    what: str = ""
 
     def __str__(self) -> str:
-        return _SENTENCES[self.kind].format(self.column, self.found, self.usual)
+        return _SENTENCES[self.kind].format(self.column, self.found, self.usual, self.what)
 
 
 _SENTENCES: dict[Kind, str] = {
@@ -55,6 +59,15 @@ _SENTENCES: dict[Kind, str] = {
     "stuck": "{0}: every value is the same, which no block of the reference has",
     "unlike": "{0}: its values are {1:.2f} away from the reference, no block more than {2:.2f}; "
     "a changed unit, scale or meaning?",
+    "beyond": "{0}: {1:.1%} of the values are beyond a bound that training often reached and never "
+    "passed",
+    "repeated": "{0}: one value has {1:.1%} of the rows, in training at most {2:.1%} of so many "
+    "blocks; stuck, or a default that stands in?",
+    "rounded": "{0}: {1:.1%} of the values are multiples of one unit, in training at most {2:.1%} "
+    "of so many blocks; rounded?",
+    "vanished": "{0}: {3} has {1:.1%} of the rows, in training at least {2:.1%} of so many blocks",
+    "relation": "{0}: its values no longer go with those of {3}; {1:.0%} of their relation is "
+    "lost, in training at most {2:.0%}",
 }
 
 

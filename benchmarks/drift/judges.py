@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.drift.data import Table
-from contracts.profiles import Bins, Profile
+from contracts.profiles import Bins
 from monitoring.drift_state import Limits, assess
-from monitoring.quality import find_faults
+from monitoring.faults import know, look_for_faults
 from monitoring.significance import judge
 
 DRAWS = 1000  # the product draws ten times as many; here there are thousands of windows
@@ -28,7 +28,7 @@ Judge = Callable[[Table], Found]
 
 def ours(
     bins: list[Bins],
-    reference: Profile,
+    reference: Table,
     rate: float,
     generator: np.random.Generator,
     *,
@@ -36,13 +36,15 @@ def ours(
 ) -> Judge:
     """The product's two looks at a window: faults of the data, and the test."""
     limits = Limits(rate, false_discovery_rate=0.05, least_effect=0.02)
+    profile = reference.sample.profile(bins)
+    known = know(bins, reference.sample, profile)
 
     def look(window: Table) -> Found:
-        profile = window.profile(bins)
-        faults = [] if independent_rows else find_faults(bins, reference, profile)
+        faults = look_for_faults(known, window.sample)
         test = judge(
-            bins, reference, profile, generator, independent_rows=independent_rows, draws=DRAWS
-        )
+            bins, profile, window.sample.profile(bins), generator,
+            independent_rows=independent_rows, draws=DRAWS,
+        )  # fmt: skip
         drift = assess(test, faults, limits)
         return Found(drift.state in ("watch", "alarm"), drift.causes)
 

@@ -1,17 +1,23 @@
-"""How often no change alarms, and how soon a change does: shares of windows."""
+"""How often no change alarms, and how soon a change does: shares of windows.
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+Every window has a seed of its own, so that figures do not depend on how many processes share them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks.drift.data import Table, flights, independent
 from benchmarks.drift.judges import Found, Judge, evidently_default, ours
-from benchmarks.drift.shifts import ON_FLIGHTS, ON_INDEPENDENT, Shift
+from benchmarks.drift.shifts import FRESH, ON_FLIGHTS, ON_INDEPENDENT, Shift
 
-Tick = Callable[[], object]
 Figures = dict[str, Any]
+Pair = tuple[Table, Table]
+Make = Callable[[np.random.Generator], Pair]
+Work = tuple[str, int, bool]  # a kind, the number of a window, whether Evidently judges it too
 
 REFERENCE_ROWS = 20_000
 SIZES = (1_000, 10_000, 100_000)
@@ -19,143 +25,155 @@ DAYS = (1, 3, 7)
 CATEGORIES = (3, 10, 30, 100)
 POWER_ROWS = 10_000
 RATES = {"rows": 0.01, "days": 0.05, "categories": 0.05}  # declared
+_CHANGED = 10_000  # seeds of windows with a change begin here
+
+_flights = cache(flights)  # a process reads them once
 
 
-def false_alarms(windows: int, beside: int, tick: Tick) -> Figures:
-    """Share of windows without a change that alarm.
+@dataclass(frozen=True)
+class Kind:
+    """Windows of one kind.
+
+    Attributes:
+        rate: of false alarms that is declared.
+        shift: what is put into them; None = they have no change.
+    """
+
+    size: str
+    make: Make
+    rate: float
+    independent_rows: bool
+    shift: Shift | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.shift.name}, {self.size}" if self.shift else self.size
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was said of one window; `theirs` None = Evidently was not asked."""
+
+    ours: Found
+    theirs: bool | None
+
+
+def unchanged() -> list[Kind]:
+    """Windows without a change: any alarm is a false one."""
+    rows = [Kind(f"{n} independent rows", partial(_rows, n), RATES["rows"], True) for n in SIZES]
+    days = [Kind(f"{n} random days", partial(_days, n), RATES["days"], False) for n in DAYS]
+    texts = [
+        Kind(f"{n} categories", partial(_categories, n), RATES["categories"], True)
+        for n in CATEGORIES
+    ]
+    return rows + days + texts
+
+
+def changed() -> list[Kind]:
+    """Windows with each of the changes."""
+    name, make = f"{POWER_ROWS} independent rows", partial(_rows, POWER_ROWS)
+    return [Kind(name, make, RATES["rows"], True, shift) for shift in ON_INDEPENDENT] + [
+        Kind(f"{n} days", partial(_week, n), RATES["days"], False, shift)
+        for shift in [*ON_FLIGHTS, *FRESH]
+        for n in (DAYS if shift in ON_FLIGHTS else DAYS[-1:])
+    ]
+
+
+@cache
+def all_kinds() -> dict[str, Kind]:
+    """By name: what is put into a window cannot be sent to another process."""
+    return {kind.name: kind for kind in [*unchanged(), *changed()]}
+
+
+def judge_work(work: Work) -> tuple[str, Outcome]:
+    name, number, beside = work
+    return name, look(all_kinds()[name], number, beside=beside)
+
+
+def look(kind: Kind, number: int, *, beside: bool) -> Outcome:
+    """Judge one window.
 
     Args:
-        windows: of each kind, judged by ours.
-        beside: how many of them Evidently judges too.
+        beside: whether Evidently judges it, too.
     """
-    kinds: Mapping[str, tuple[str, Callable[[np.random.Generator], _Pair]]] = {
-        **{f"{n} independent rows": ("rows", partial(_rows, n)) for n in SIZES},
-        **{f"{n} random days": ("days", partial(_days, flights(), n)) for n in DAYS},
-        **{f"{n} categories": ("categories", partial(_categories, n)) for n in CATEGORIES},
-    }
+    generator = np.random.default_rng(number + (_CHANGED if kind.shift else 0))
+    reference, window = kind.make(generator)
+    if kind.shift:
+        window = kind.shift.into(window, generator)
+    found = _ours(reference, kind, generator)(window)
+    return Outcome(found, evidently_default(reference)(window).alarm if beside else None)
+
+
+def _ours(reference: Table, kind: Kind, generator: np.random.Generator) -> Judge:
+    return ours(
+        reference.bins(), reference, kind.rate, generator, independent_rows=kind.independent_rows
+    )
+
+
+def false_alarms(kind: Kind, outcomes: Sequence[Outcome]) -> Figures:
+    """Shares of windows without a change that alarm."""
     return {
-        name: _rates(make, RATES[kind], kind != "days", windows, beside, tick)
-        for name, (kind, make) in kinds.items()
+        "declared": kind.rate,
+        "ours": sum(each.ours.alarm for each in outcomes) / len(outcomes),
+        "windows": len(outcomes),
+        **_beside(outcomes),
     }
 
 
-_Pair = tuple[Table, Table]
+def power(kind: Kind, outcomes: Sequence[Outcome]) -> Figures:
+    """Shares of windows with a change that alarm, and of these that name its column.
 
-
-def _rates(
-    make: Callable[[np.random.Generator], _Pair],
-    rate: float,
-    independent_rows: bool,
-    windows: int,
-    beside: int,
-    tick: Tick,
-) -> Figures:
-    alarms = theirs = 0
-    for seed in range(windows):
-        generator = np.random.default_rng(seed)
-        reference, window = make(generator)
-        alarms += _ours(reference, rate, generator, independent_rows)(window).alarm
-        if seed < beside:
-            theirs += evidently_default(reference)(window).alarm
-        tick()
+    `delay_windows` is how many windows go by unnoticed, on average, before the first that alarms:
+    0 = none; None = no window did.
+    """
+    alarms = sum(each.ours.alarm for each in outcomes)
+    ranks = list(_ranks(outcomes, kind.shift.columns if kind.shift else ()))
     return {
-        "declared": rate,
-        "ours": alarms / windows,
-        "windows": windows,
-        "evidently_default": theirs / beside if beside else None,
-        "evidently_windows": beside,
+        "detected": alarms / len(outcomes),
+        "delay_windows": (len(outcomes) - alarms) / alarms if alarms else None,
+        "cause_first": sum(rank == 0 for rank in ranks) / max(len(ranks), 1),
+        "cause_in_three": sum(rank < 3 for rank in ranks) / max(len(ranks), 1),
+        "windows": len(outcomes),
+        **_beside(outcomes),
     }
 
 
-def _ours(
-    reference: Table, rate: float, generator: np.random.Generator, independent_rows: bool
-) -> Judge:
-    bins = reference.bins()
-    profile = reference.profile(bins)
-    return ours(bins, profile, rate, generator, independent_rows=independent_rows)
+def _beside(outcomes: Sequence[Outcome]) -> Figures:
+    asked = [each.theirs for each in outcomes if each.theirs is not None]
+    share = sum(asked) / len(asked) if asked else None
+    return {"evidently_default": share, "evidently_windows": len(asked)}
 
 
-def _rows(size: int, generator: np.random.Generator) -> _Pair:
+def _ranks(outcomes: Sequence[Outcome], columns: tuple[str, ...]) -> Iterator[int]:
+    """Where the first of the right causes stands, in each window that alarmed."""
+    for each in outcomes:
+        if each.ours.alarm:
+            causes = each.ours.causes
+            places = [place for place, cause in enumerate(causes) if cause in columns]
+            yield min(places, default=len(causes))
+
+
+def _rows(size: int, generator: np.random.Generator) -> Pair:
     return independent(REFERENCE_ROWS, generator), independent(size, generator)
 
 
-def _days(table: Table, number: int, generator: np.random.Generator) -> _Pair:
+def _days(number: int, generator: np.random.Generator) -> Pair:
+    table = _flights()
     chosen = generator.choice(np.unique(table.days), number, replace=False)
     inside = np.isin(table.days, chosen)
     return table.take(~inside), table.take(inside)
 
 
-def _categories(number: int, generator: np.random.Generator) -> _Pair:
-    shares = generator.dirichlet(np.ones(number))
-    names = generator.choice(number, (2, 1000), p=shares).astype(str).astype(object)
-    first, second = (Table({"name": n}, frozenset(["name"]), np.zeros(1000, int)) for n in names)
-    return first, second
-
-
-def power(windows: int, beside: int, tick: Tick) -> Figures:
-    """Share of windows with a change that alarm, by change and size."""
-    found: Figures = {}
-    for shift in ON_INDEPENDENT:
-        found[shift.name] = {f"{POWER_ROWS} independent rows": _detected(
-            lambda generator: _rows(POWER_ROWS, generator),
-            shift, RATES["rows"], True, windows, beside, tick,
-        )}  # fmt: skip
-    table = flights()
-    for shift in ON_FLIGHTS:
-        sizes = {
-            f"{days} days": _detected(
-                partial(_week, table, days), shift, RATES["days"], False, windows, beside, tick
-            )
-            for days in DAYS
-        }
-        found[shift.name] = sizes | {"delay_windows": _delay(sizes)}
-    return found
-
-
-def _week(table: Table, number: int, generator: np.random.Generator) -> _Pair:
+def _week(number: int, generator: np.random.Generator) -> Pair:
+    table = _flights()
     days = np.unique(table.days)
     start = generator.integers(0, len(days) - number + 1)
     inside = np.isin(table.days, days[start : start + number])
     return table.take(~inside), table.take(inside)
 
 
-def _detected(
-    make: Callable[[np.random.Generator], _Pair],
-    shift: Shift,
-    rate: float,
-    independent_rows: bool,
-    windows: int,
-    beside: int,
-    tick: Tick,
-) -> Figures:
-    ours_found: list[Found] = []
-    theirs = 0
-    for seed in range(windows):
-        generator = np.random.default_rng(10_000 + seed)
-        reference, window = make(generator)
-        window = shift.into(window, generator)
-        ours_found.append(_ours(reference, rate, generator, independent_rows)(window))
-        if seed < beside:
-            theirs += evidently_default(reference)(window).alarm
-        tick()
-    ranks = list(_ranks(ours_found, shift.columns))
-    return {
-        "detected": sum(found.alarm for found in ours_found) / windows,
-        "cause_first": sum(rank == 0 for rank in ranks) / max(len(ranks), 1),
-        "cause_in_three": sum(rank < 3 for rank in ranks) / max(len(ranks), 1),
-        "windows": windows,
-        "evidently_default": theirs / beside if beside else None,
-    }
-
-
-def _ranks(found: list[Found], columns: tuple[str, ...]) -> Iterator[int]:
-    """Where the first of the right causes stands, in each window that alarmed."""
-    for each in found:
-        if each.alarm:
-            places = [place for place, cause in enumerate(each.causes) if cause in columns]
-            yield min(places, default=len(each.causes))
-
-
-def _delay(sizes: Mapping[str, Figures]) -> str | None:
-    """The shortest window that finds nineteen of twenty."""
-    return next((name for name, each in sizes.items() if each["detected"] >= 0.95), None)
+def _categories(number: int, generator: np.random.Generator) -> Pair:
+    shares = generator.dirichlet(np.ones(number))
+    names = generator.choice(number, (2, 1000), p=shares).astype(str).astype(object)
+    first, second = (Table({"name": n}, frozenset(["name"]), np.zeros(1000, int)) for n in names)
+    return first, second

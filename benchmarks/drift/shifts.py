@@ -91,9 +91,31 @@ def _rounded(unit: float) -> Change:
     return lambda values, _: np.round(values.astype(float) / unit) * unit
 
 
-def _shuffled(values: Values, generator: np.random.Generator) -> Values:
-    """The same values, but no longer beside those that they belong to."""
-    return values[generator.permutation(len(values))]
+def _cut(unit: float) -> Change:
+    return lambda values, _: np.floor(values / unit) * unit
+
+
+def _shuffled(share: float) -> Change:
+    """The same values, but in so many rows no longer beside those that they belong to."""
+
+    def change(values: Values, generator: np.random.Generator) -> Values:
+        hit = np.flatnonzero(generator.random(len(values)) < share)
+        changed = values.copy()
+        changed[hit] = values[generator.permutation(hit)]
+        return changed
+
+    return change
+
+
+def _copied(column: str, other: str, share: float) -> tuple[tuple[str, ...], Into]:
+    """In a share of the rows the value of another column."""
+
+    def into(window: Table, generator: np.random.Generator) -> Table:
+        hit = generator.random(len(window)) < share
+        values = np.where(hit, window.columns[other], window.columns[column])
+        return _with(window, {column: values})
+
+    return (column,), into
 
 
 ON_FLIGHTS = [
@@ -110,12 +132,32 @@ ON_FLIGHTS = [
     Shift("spread of humidity x1.5", *_of("humid", _spread(1.5))),
     Shift("temperature and dew point swapped", *_swapped("temp", "dewp")),
     Shift("departure and arrival swapped", *_swapped("sched_dep", "sched_arr")),
-    Shift("distance no longer beside its flight", *_of("distance", _shuffled)),
-    Shift("dew point no longer beside its hour", *_of("dewp", _shuffled)),
+    Shift("distance no longer beside its flight", *_of("distance", _shuffled(1))),
+    Shift("dew point no longer beside its hour", *_of("dewp", _shuffled(1))),
     Shift("a rare carrier vanishes", *_vanished("carrier", "WN")),
     Shift("departure rounded to hours", *_of("sched_dep", _rounded(60))),
     Shift("temperature rounded to tens", *_of("temp", _rounded(10))),
     Shift("10 % stuck at a usual value", *_of("pressure", _stuck(0.1, 1018.0))),
+]
+# Invented after all margins had been chosen on the ones above, and on weeks of April to December.
+FRESH = [
+    Shift("30 % of destinations shuffled", *_of("dest", _shuffled(0.3))),
+    Shift("arrival no longer beside its flight", *_of("sched_arr", _shuffled(1))),
+    Shift("carrier no longer beside its flight", *_of("carrier", _shuffled(1))),
+    Shift("gust in km/h", *_of("wind_gust", _times(1.609))),
+    Shift("departure cut to quarter hours", *_of("sched_dep", _cut(15))),
+    Shift("wind direction in quarters", *_of("wind_dir", _rounded(90))),
+    Shift("visibility no more than 9", *_of("visib", lambda v, _: np.minimum(v, 9))),
+    Shift("pressure without decimals", *_of("pressure", _rounded(1))),
+    Shift("pressure +3", *_of("pressure", _times(1, 3))),
+    Shift("20 % of dew points are the temperature", *_copied("dewp", "temp", 0.2)),
+    Shift("missing gusts become 0", *_of("wind_gust", lambda v, _: np.nan_to_num(v))),
+    Shift("10 % of distances become 0", *_of("distance", _stuck(0.1, 0.0))),
+    Shift("humidity as a fraction", *_of("humid", _times(0.01))),
+    Shift("10 % of departures at noon", *_of("sched_dep", _stuck(0.1, 720.0))),
+    Shift("5 % of temperatures stuck", *_of("temp", _stuck(0.05, 41.0))),
+    Shift("half of an origin become another", *_of("origin", _partly(0.5, "JFK", "LGA"))),
+    Shift("no flights to Boston", *_vanished("dest", "BOS")),
 ]
 ON_INDEPENDENT = [
     Shift("+0.1 sd", *_of("number 0", lambda values, _: values + 0.1)),

@@ -8,6 +8,9 @@ Figures = dict[str, Any]
 # Measured rate beyond the declared one that a bar allows.
 ALLOWED = {"independent rows": 0.015, "random days": 0.05, "categories": 0.06}
 WITHIN = {  # a change, and the longest window that may be needed
+    "+0.1 sd": "10000 independent rows",
+    "10 % to 15 %": "10000 independent rows",
+    "50 % to 60 %": "10000 independent rows",
     "unit change: miles to km": "1 days",
     "5 % missing": "1 days",
     "20 % of a carrier become a new code": "1 days",
@@ -30,7 +33,6 @@ def as_tables(figures: Figures) -> str:
          _share(each["evidently_default"])]
         for shift, sizes in figures["power"].items()
         for size, each in sizes.items()
-        if size != "delay_windows"
     ]  # fmt: skip
     first = _table(
         ["no change", "declared", "ours alarms", "windows", "Evidently alarms", "windows"], quiet
@@ -56,8 +58,8 @@ def _too_many(quiet: Figures) -> Iterator[str]:
 
 def _too_few(changed: Figures) -> Iterator[str]:
     for name, sizes in changed.items():
-        size = WITHIN.get(name, next(iter(sizes)))
-        if name not in WITHIN and "delay_windows" in sizes:
+        size = WITHIN.get(name)
+        if size not in sizes:
             continue  # shown, without a bar
         each = sizes[size]
         for what, least in (("detected", DETECTED), ("cause_first", FIRST),

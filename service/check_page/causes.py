@@ -12,6 +12,11 @@ _KINDS = {
     "unseen": "values never seen in training",
     "stuck": "every value is the same",
     "unlike": "unlike the reference: a changed unit, scale or meaning?",
+    "beyond": "values beyond a bound that training never passed",
+    "repeated": "one value has too many rows",
+    "rounded": "values are rounded otherwise",
+    "vanished": "a category comes no more",
+    "relation": "no longer goes with another column",
 }
 _ASPECTS = {"values": "values changed", "missing": "the share of missing values changed"}
 
