@@ -15,6 +15,7 @@ Matrix = NDArray[np.float64]
 
 _MANY = 10**9
 SHORTEST = 1.3  # windows of neighbours, in runs
+COMMON = 0.05  # of the steps between blocks
 
 
 @dataclass(frozen=True)
@@ -25,24 +26,32 @@ class Dealt:
     window: Matrix
 
 
-def run_length(blocks: int, window: NDArray[np.int64], most: int) -> int | None:
+def run_length(reference: NDArray[np.int64], window: NDArray[np.int64], most: int) -> int | None:
     """How many neighbouring blocks change places together; None = the window is too short.
 
     Runs as long as the cube root of their number keep what neighbours share, and leave enough of
     them. A window has to hold two: one run can be dealt in as many ways as there are runs, which
-    shows no small rate. A window of blocks that are no neighbours is dealt one by one.
+    shows no small rate. A window of blocks that are no neighbours is dealt one by one. Blocks on
+    both sides of a usual gap are neighbours: a shop that is closed on Sundays has weeks, too.
 
     Args:
-        blocks: of the reference.
+        reference: numbers of the reference's blocks, (a,) rising.
         window: numbers of the window's blocks, (b,) rising, at least one.
         most: blocks that resemble their neighbours. A long history makes runs no longer, or the
             windows that a short one could judge would be too short for it.
     """
-    together = len(window) / (1 + np.count_nonzero(np.diff(window) != 1))
-    longest = min(float(np.cbrt(blocks)), most)
+    together = len(window) / (1 + np.count_nonzero(np.diff(window) > _usual_step(reference)))
+    longest = min(float(np.cbrt(len(reference))), most)
     if len(window) == 1 or 2 <= together < SHORTEST * longest:
         return None
     return max(1, min(round(longest), int(together / 2)))
+
+
+def _usual_step(blocks: NDArray[np.int64]) -> int:
+    """The longest step from one block to the next that is common among blocks."""
+    steps, counts = np.unique(np.diff(blocks), return_counts=True)
+    common = steps[counts >= COMMON * counts.sum()]
+    return int(common.max()) if len(common) else 1
 
 
 def distinct_windows(blocks: int, window: int, length: int) -> int:

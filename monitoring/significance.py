@@ -88,7 +88,7 @@ def judge(
     blocks, size = len(reference.blocks) + len(window.blocks), len(window.blocks)
     if not size or size == blocks or not bins:
         return Significance(None, 1.0, [])
-    length = 1 if independent_rows else run_length(len(reference.blocks), window.blocks, most_run)
+    length = 1 if independent_rows else run_length(reference.blocks, window.blocks, most_run)
     if length is None:
         return Significance(None, 1.0, [])
     usual: list[list[Values]] = []

@@ -123,6 +123,17 @@ def test_a_week_is_judged_beside_a_long_history() -> None:
     assert found.p > 0.01
 
 
+def test_a_week_of_a_shop_that_is_closed_on_sundays_is_judged() -> None:
+    columns, day = year(0)
+    opened = day % 7 != 0
+    columns, day = {n: v[opened] for n, v in columns.items()}, day[opened]
+    week = [45, 46, 47, 48, 50, 51]
+    generator = np.random.default_rng(0)
+    found = judge(*split(columns, day, week, shifted("calm", 0.25)), generator, draws=500)
+    assert found.p is not None
+    assert found.p < 0.02
+
+
 def test_nothing_to_compare_is_not_judged() -> None:
     columns, day = year(0)
     bins, reference, window = split(columns, day, [40])
