@@ -74,7 +74,7 @@ def know(bins: Sequence[Bins], rows: Sample, profile: Profile) -> Known:
 
 
 def look_for_faults(known: Known, window: Sample) -> list[Fault]:
-    """Faults of the window, of each column and kind the first."""
+    """Faults of the window, of each column and kind the first found; the gravest first."""
     newest = window.newest()
     if newest is None:
         return []
@@ -85,7 +85,7 @@ def look_for_faults(known: Known, window: Sample) -> list[Fault]:
     first: dict[tuple[str, str], Fault] = {}
     for fault in found:
         first.setdefault((fault.column, fault.kind), fault)
-    return list(first.values())
+    return sorted(first.values(), key=lambda fault: -fault.gravity)
 
 
 def _of_columns(known: Known, window: Sample) -> list[Fault]:

@@ -23,11 +23,12 @@ Kind = Literal[
 # A fault is beyond the reference's worst block by this factor, and a margin. Of missing and unseen
 # shares it is the second worst: one block may have had an outage of its own.
 FACTOR = 1.35
-MISSING_MARGIN = 0.01
+MISSING_FACTOR, MISSING_MARGIN = 1.5, 0.01  # outages differ more
 UNSEEN_MARGIN = 0.01
 LEAST_DISTANCE = 0.1
 STUCK_BINS = 4  # a column that always has fewer different values may well have one for a day
 MIN_ROWS = 100
+_ALIKE = 0.01  # shares that differ by this are much the same
 _NOISE = 1.36  # of Kolmogorov and Smirnov's distance at 5 %, over the root of the rows
 
 Shares = NDArray[np.float64]
@@ -48,6 +49,12 @@ class Fault:
     found: float
     usual: float
     what: str = ""
+
+    @property
+    def gravity(self) -> float:
+        """How many times as bad as the worst that was usual; small shares are about alike."""
+        low, high = sorted((self.found, self.usual))
+        return (high + _ALIKE) / (low + _ALIKE)
 
     def __str__(self) -> str:
         return _SENTENCES[self.kind].format(self.column, self.found, self.usual, self.what)
@@ -77,7 +84,7 @@ def find_faults(bins: Sequence[Bins], reference: Profile, current: Profile) -> l
     Too few rows (MIN_ROWS) or reference blocks (2) have no faults: nothing can be said.
     """
     found = [fault for one in bins for fault in _faults(one, reference, current)]
-    return sorted(found, key=lambda fault: fault.usual - fault.found)
+    return sorted(found, key=lambda fault: -fault.gravity)
 
 
 def _faults(one: Bins, reference: Profile, current: Profile) -> Iterator[Fault]:
@@ -88,7 +95,7 @@ def _faults(one: Bins, reference: Profile, current: Profile) -> Iterator[Fault]:
     if rows < MIN_ROWS or len(before) < 2:
         return
     missing, usual = after[MISSING] / rows, _second(before[:, MISSING] / before.sum(axis=1))
-    if missing > FACTOR * usual + MISSING_MARGIN:
+    if missing > MISSING_FACTOR * usual + MISSING_MARGIN:
         yield Fault(one.name, "missing", float(missing), usual)
     unseen, usual = after[UNSEEN] / rows, _second(_unseen_alone(before))
     if unseen > FACTOR * usual + UNSEEN_MARGIN:
