@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 SHIFT = datetime.now(UTC) - timedelta(days=28, hours=1) - datetime(2013, 2, 1, tzinfo=UTC)
 BEFORE_THE_RETRAIN = [
     ("monitoring.performance.measure", "call"),
-    ("monitoring.check._record", "return"),
+    ("monitoring.recorded.record", "return"),
     ("monitoring.governor.answer", "return"),  # asked, and nothing committed
 ]
 BEFORE_THE_PROMOTION = [
