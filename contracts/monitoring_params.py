@@ -108,7 +108,7 @@ class Canary(Section):
     `max_cost` is a share of the champion's loss, `max_refused` one of the canary's requests.
     """
 
-    share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    share: Annotated[float, Field(gt=0, le=0.5)] = 0.1
     entity: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     hours: PositiveInt = 24
     most_hours: PositiveInt = 168
@@ -283,11 +283,13 @@ class Monitoring(Section):
         """How far back anything here looks at predictions."""
         # A tumbling window is the newest until the next has ended.
         window = self.window_days * (2 if self.window == "tumbling" else 1)
-        days = window, self.performance_days, self.policy.min_outcome_days
-        followed = self.recalibrate.judged_days + self.recalibrate.days if self.recalibrate else 0
+        days = window + self.performance_days, self.policy.min_outcome_days  # harm, beside before
+        before = self.recalibrate.days if self.recalibrate else 0
+        followed = self.recalibrate.judged_days + before if self.recalibrate else 0
         watched = self.probation.days if self.probation else 0
         held = self.update.judged_days + 1 if self.update else 0
-        tried = self.promotion.canary.most_hours // 24 + 1 if self.promotion.mode == "canary" else 0
+        is_tried = self.promotion.mode == "canary"
+        tried = self.promotion.canary.most_hours // 24 + 2 + before if is_tried else 0
         return max(*days, self.gate.min_days, followed, watched, held, tried)
 
     @model_validator(mode="after")

@@ -49,7 +49,7 @@ def known_again(
         if code in place:
             moved = fit[best] - fit[place[code]] >= LEAST_GAIN
         else:
-            moved = code not in seen
+            moved = code not in seen and fit[best] - fit.mean() >= LEAST_GAIN
         if moved and old[best] != code:
             found[code] = old[best]
     return found

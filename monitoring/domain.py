@@ -128,14 +128,18 @@ def _auc(
     areas, drops = [], np.zeros(rows.shape[1])
     for number in range(FOLDS):
         judged = fold == number
+        some = np.flatnonzero(~np.isnan(rows[~judged]).all(axis=0))  # trees need a value
+        held, truth = rows[judged][:, some], side[judged]
+        if not len(some):
+            areas.append(0.5)
+            continue
         model = HistGradientBoostingClassifier(
             early_stopping=False, random_state=0, class_weight="balanced", **_TREES
-        ).fit(rows[~judged], side[~judged])
-        held, truth = rows[judged], side[judged]
+        ).fit(rows[~judged][:, some], side[~judged])
         areas.append(roc_auc_score(truth, model.predict_proba(held)[:, 1]))
-        for column in range(rows.shape[1] if explain else 0):
+        for place, column in enumerate(some if explain else ()):
             shuffled = held.copy()
-            shuffled[:, column] = held[generator.permutation(len(held)), column]
+            shuffled[:, place] = held[generator.permutation(len(held)), place]
             area = roc_auc_score(truth, model.predict_proba(shuffled)[:, 1])
             drops[column] += (areas[-1] - area) / FOLDS
     return float(np.mean(areas)), drops

@@ -82,6 +82,8 @@ def _compare_answers(
     before = both[0].model().answers_of(rows).astype(float)
     known = np.isfinite(before).all(axis=1)
     rows, before = rows[known], before[known]
+    if rows.empty:
+        return [Sign("its answers are not compared: its predecessor has none to the same rows")]
     signs = []
     if params.shift is not None and len(rows):
         task = schema.target.task
@@ -103,6 +105,8 @@ def _estimate(
     models = [each.model() for each in both]
     now = models[1].answers_of(rows).astype(float)
     known = np.isfinite(now).all(axis=1)
+    if not known.any():
+        return Sign("its loss is not estimated: it has no finite answer")
     on_golden = [model.answers_of(golden).astype(float) for model in models]
     finite = np.isfinite(np.column_stack(on_golden)).all(axis=1)
     truths = target.truths(golden[target.name].tolist())[finite]

@@ -144,9 +144,9 @@ def wanted_retrain(connection: Connection) -> str | None:
         retrains.c.started_at >= moments[-1], retrains.c.retrain_id.not_in(updates())
     )
     states = connection.execute(since).scalars().all()
-    if {"promoted", "rejected", AWAITING, CANARY, "superseded"} & set(states) or states.count(
-        "failed"
-    ) >= MOST_FAILURES:
+    if {"promoted", "rejected", AWAITING, CANARY, "superseded", "rolled back"} & set(
+        states
+    ) or states.count("failed") >= MOST_FAILURES:
         return None
     return f"asked by the erasure of {moments[-1]:%Y-%m-%d %H:%M} UTC"
 

@@ -124,6 +124,7 @@ def recall_window(
         return None
     query = select(checks).where(
         checks.c.window_to == span.end,
+        checks.c.window_from == span.start,
         checks.c.model_version.in_(list(family(connection, bundle.version))),
     )
     row = connection.execute(query.order_by(checks.c.checked_at.desc()).limit(1)).one_or_none()

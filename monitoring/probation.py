@@ -22,7 +22,7 @@ from contracts.lineage import trained
 from contracts.migrate import require_current
 from contracts.monitoring_params import Monitoring, Probation
 from contracts.params import load_params
-from contracts.registry import champion, family, roll_back
+from contracts.registry import champion, family, roll_back, take_turns
 from contracts.schema import EVENT_TIME
 from contracts.settings import Settings
 from contracts.tables import retrains
@@ -145,6 +145,7 @@ def _judge(daily: "pd.Series[float]", params: Probation) -> Sign:
 def _return(engine: Engine, base: str, retrain_id: str, reason: str, now: datetime) -> str | None:
     """Roll back past the champion and its recalibrations; None if somebody else was quicker."""
     with write_transaction(engine) as connection:
+        take_turns(connection)  # two looks at once take it back once
         versions, current = family(connection, base), champion(connection)
         if current is None or current.version not in versions:
             return None

@@ -51,6 +51,11 @@ class Fault:
     what: str = ""
 
     @property
+    def changed(self) -> float:
+        """Share of rows that it is about."""
+        return self.usual - self.found if self.kind == "vanished" else self.found
+
+    @property
     def gravity(self) -> float:
         """How many times as bad as the worst that was usual; small shares are about alike."""
         low, high = sorted((self.found, self.usual))

@@ -157,6 +157,7 @@ def _adopt(
                     RECALIBRATES: base.version, OFFSETS: proposal.offsets}  # fmt: skip
             version = register(engine, settings.bundles_dir, source, now, made)
     with write_transaction(engine) as connection:
+        take_turns(connection)
         current = champion(connection)
         if current is None or current.version != bundle.version:
             return Recalibration(False, bundle.version, "somebody else has promoted meanwhile")

@@ -112,10 +112,13 @@ def foretell(table: Table, column: int, without: Sequence[int]) -> Foretold | No
         rows = ~np.isnan(values) & (fold != number)
         if rows.sum() < FEWEST_ROWS or not others:
             return None
+        some = [c for c in others if not np.isnan(table.past[rows, c]).all()]  # trees need a value
+        if not some:
+            return None
         model = HistGradientBoostingRegressor(early_stopping=False, random_state=0, **_TREES)
-        model.fit(table.past[rows][:, others], values[rows])
-        past[fold == number] = model.predict(table.past[fold == number][:, others])
-        window.append(model.predict(table.window[:, others]))
+        model.fit(table.past[rows][:, some], values[rows])
+        past[fold == number] = model.predict(table.past[fold == number][:, some])
+        window.append(model.predict(table.window[:, some]))
     return Foretold(past, np.mean(window, axis=0))
 
 

@@ -22,12 +22,12 @@ def vanished(one: Bins, before: Values, after: Values, runs: Runs) -> Iterator[F
     Args:
         before: counts of the reference, (blocks, bins); after: of the window, (bins,).
     """
-    rows = after.sum()
-    each = runs.sums(before)
-    runs, each = runs.only(each.sum(axis=1) >= MIN_ROWS), each[each.sum(axis=1) >= MIN_ROWS]
+    rows, each = after[UNSEEN:].sum(), runs.sums(before)[:, UNSEEN:]  # missing ones are told apart
+    full = each.sum(axis=1) >= MIN_ROWS
+    runs, each = runs.only(full), each[full]
     if rows < MIN_ROWS or len(runs) < FEWEST_RUNS:
         return
-    shares = (each / each.sum(axis=1, keepdims=True))[:, UNSEEN + 1 :]
+    shares = (each / each.sum(axis=1, keepdims=True))[:, 1:]
     found, least = after[UNSEEN + 1 :] / rows, shares.min(axis=0)
     usual = np.maximum((-runs.highest_apart(-shares) - shares).max(axis=0), 0)
     below = least - found - _NOISE * np.sqrt(least / rows) - FACTOR * usual

@@ -159,6 +159,9 @@ def _judge_latency(old: Vitals, new: Vitals, limits: LatencyLimits) -> Sign:
     told += f", and the model's own work is {of_model * _MS:.1f} of {added * _MS:.1f} ms more"
     if of_model < MODEL_SHARE * added:
         return Sign(f"{told}: the machine is busy, not the model slow")
+    a_row = new.model_seconds[judged].sum() / max(new.rows[judged].sum(), 1)
+    if a_row < limits.ratio * old.model_seconds.sum() / max(old.rows.sum(), 1):
+        return Sign(f"{told}: it is asked for more rows at once, not slower with each")
     return Sign(told, True)
 
 

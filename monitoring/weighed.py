@@ -52,7 +52,7 @@ def weigh_causes(inputs: Drift, influence: Mapping[str, float]) -> Weighed | Non
     if not total:
         return None
     effects: dict[str, float] = {}
-    found = [(each.column, each.found) for each in inputs.faults]
+    found = [(each.column, each.changed) for each in inputs.faults]
     found += [(each.column, each.effect) for each in inputs.compared]
     for column, effect in found:
         effects[column] = max(effect, effects.get(column, 0.0))

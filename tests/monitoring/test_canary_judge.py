@@ -74,7 +74,7 @@ def test_rows_that_a_canary_is_judged_by_are_kept(params: Params) -> None:
     shipped = params.monitoring.model_dump()
     shipped |= {"retention": {"days": 56}}
     Monitoring.model_validate(shipped)
-    with pytest.raises(ValueError, match=r"retention\.days 56 is less than 101"):
+    with pytest.raises(ValueError, match=r"retention\.days 56 is less than 105"):
         Monitoring.model_validate(
             shipped | {"promotion": {"mode": "canary", "canary": {"most_hours": 2400}}}
         )

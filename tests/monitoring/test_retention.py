@@ -106,9 +106,9 @@ def test_the_oldest_rows_beyond_a_number_go(engine: Engine) -> None:
 def test_rows_that_a_window_needs_stay_however_many_they_are(engine: Engine) -> None:
     kept = keep(engine, params(rows=10))
 
-    assert left(engine)[0] == 310  # of 31 days, which recalibration looks back
-    assert kept is not None and kept.plan.kept_for_checks == 300
-    assert "300 more than allowed stay" in str(kept)
+    assert left(engine)[0] == 350  # of 35 days, which harm looks back
+    assert kept is not None and kept.plan.kept_for_checks == 340
+    assert "340 more than allowed stay" in str(kept)
 
 
 def test_the_stricter_of_age_and_number_counts(engine: Engine) -> None:
@@ -162,7 +162,7 @@ def test_two_runs_at_once_do_not_delete_twice_as_much(engine: Engine) -> None:
 def test_a_shorter_time_than_the_longest_window_is_refused(tmp_path: Path) -> None:
     text = Path("params.yaml").read_text().replace("days: null   ", "days: 20   ")
     (tmp_path / "params.yaml").write_text(text)
-    with pytest.raises(ParamsError, match=r"retention\.days 20 is less than 31, the longest of"):
+    with pytest.raises(ParamsError, match=r"retention\.days 20 is less than 35, the longest of"):
         load_params(tmp_path / "params.yaml")
 
 
