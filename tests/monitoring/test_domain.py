@@ -54,3 +54,14 @@ def test_too_few_days_tell_nothing() -> None:
 
     assert tell_apart(SCHEMA, SCHEMA.names, _rows(0, 24), _rows(1, 2), random) is None
     assert tell_apart(SCHEMA, [], _rows(0, 24), _rows(1, 6), random) is None
+
+
+def test_a_column_without_any_value_is_passed_over() -> None:
+    (window, days), (before, past) = _rows(1, 6), _rows(0, 24)
+    window, before = window.assign(third=np.nan), before.assign(third=np.nan)
+    found = tell_apart(
+        SCHEMA, SCHEMA.names, (before, past), (window, days), np.random.default_rng(0)
+    )
+
+    assert found is not None
+    assert "third" not in found.columns

@@ -157,3 +157,16 @@ def test_a_category_is_told_without_what_a_page_could_run() -> None:
     (fault,) = look_for_faults(know(bins, before, before.profile(bins)), window)
     assert fault.kind == "vanished"
     assert "<" not in str(fault)
+
+
+@pytest.mark.parametrize("column", ["month", "flag"])
+def test_what_grows_by_the_calendar_has_no_bound(column: str) -> None:
+    """A month beyond all before; a flag that was never set is no bound either."""
+    days = np.repeat(np.arange(DAYS), ROWS)
+    values = {"month": days // 20 + 1.0, "flag": np.zeros(len(days))}[column]
+    later = {"month": np.full(WEEK * ROWS, 4.0), "flag": np.arange(WEEK * ROWS) % 30 == 0}[column]
+    before = Sample({column: values}, days)
+    window = Sample({column: later.astype(float)}, np.repeat(np.arange(DAYS, DAYS + WEEK), ROWS))
+    bins = [numeric_bins(column, values)]
+    faults = look_for_faults(know(bins, before, before.profile(bins)), window)
+    assert "beyond" not in {fault.kind for fault in faults}

@@ -134,3 +134,13 @@ def test_a_column_that_did_not_come_is_missing(rows: pd.DataFrame) -> None:
 @pytest.mark.parametrize("number", [1, 5])
 def test_a_window_of_few_rows_is_not_found_broken(rows: pd.DataFrame, number: int) -> None:
     assert _repair(rows, _last(rows).head(number)).broken == {}
+
+
+def test_columns_that_have_no_value_before_are_passed_over(rows: pd.DataFrame) -> None:
+    rows = rows.assign(miles=np.nan)
+    shifted = _last(rows)
+
+    assert _repair(rows, shifted.assign(leave=shifted.leave + 120)).broken.keys() <= {
+        "leave",
+        "arrive",
+    }

@@ -28,6 +28,7 @@ def note(
     not_finite: int = 0,
     seconds: float = FAST,
     model: float = 0.0005,
+    rows: int = 1,
     start: datetime = START,
 ) -> None:
     """What one worker would have written of a minute in which all requests took as long."""
@@ -35,7 +36,8 @@ def note(
     times[next(i for i, bound in enumerate(SECONDS) if seconds <= bound)] = requests
     row = {
         "model_version": version, "since": start + minute * MINUTE,
-        "until": start + (minute + 1) * MINUTE, "requests": requests, "rows": requests,
+        "until": start + (minute + 1) * MINUTE, "requests": requests,
+        "rows": requests * rows,
         "failed": failed, "not_finite": not_finite, "times": json.dumps(times),
         "request_seconds": requests * seconds, "model_seconds": requests * model,
     }  # fmt: skip
@@ -122,6 +124,16 @@ def test_a_busy_machine_is_not_a_slow_model(engine: Engine) -> None:
 
     assert not times.worse
     assert "the machine is busy" in times.sentence
+
+
+def test_larger_requests_are_not_a_slow_model(engine: Engine) -> None:
+    serve(engine, "old", range(0, 60))
+    for minute in range(100, 112):
+        note(engine, "new", minute, 50, seconds=0.1, model=0.05, rows=100)
+    times = judge(engine)[1]
+
+    assert not times.worse
+    assert "more rows at once" in times.sentence
 
 
 def test_a_few_slow_minutes_are_not_enough(engine: Engine) -> None:
