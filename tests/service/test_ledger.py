@@ -43,10 +43,19 @@ def test_a_locked_database_is_not_noticed_by_clients(client: TestClient, engine:
     assert client.get(f"/predictions/{during}").json()["outcome"] == 1
 
 
+def _made_directory(lock: Path) -> bool:
+    """In place of the file, which a checkpoint while nothing is asked may make anew in between."""
+    lock.unlink(missing_ok=True)
+    try:
+        lock.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
 def test_a_failing_checkpoint_fails_no_answer(client: TestClient, engine: Engine) -> None:
     lock = Path(f"{engine.url.database}.lock")
-    lock.unlink()
-    lock.mkdir()  # so that the checkpoint cannot take it
+    wait_for(lambda: _made_directory(lock))  # so that the checkpoint cannot take it
     full = {"instances": [EXAMPLE] * 10_000}  # enough rows for one checkpoint
 
     response = client.post("/predict", json=full)
