@@ -164,8 +164,9 @@ def _by_value(rows: Numbers, reference: Numbers) -> Values:
 
 def _by_unit(rows: Numbers, _: Numbers) -> Values:
     """Rows that are multiples of each unit, (blocks, units), as far as 32 bits say."""
-    times = rows.values / np.array(UNITS)[:, None]
-    whole = np.abs(times - np.rint(times)) <= 1e-9 + 3e-7 * np.abs(times)
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond floats nothing is a multiple
+        times = rows.values / np.array(UNITS)[:, None]
+        whole = np.abs(times - np.rint(times)) <= 1e-9 + 3e-7 * np.abs(times)
     return np.hstack([rows.counted(np.where(each, 0, -1), 1) for each in whole])
 
 
