@@ -99,6 +99,7 @@ def estimate(
     ahead = move(target.task, asked, past, params, moved)
     estimated = expect(target.task, asked.answers, ahead)
     usual = figures(target.task, known.answers, known.truths)
+    length = min(length, -int(asked.days.min()))  # a new champion's rows are of its last days only
     off = misses(target.task, past, moved, length, len(window), independent_rows=independent_rows)
     found = {
         name: _figure(value, usual.get(name), off.get(name, []), params.coverage)

@@ -17,25 +17,27 @@ Days = NDArray[np.int64]
 
 BELIEF_DAYS = 2.0  # so many days without a change stand against those that were seen
 BELIEF_ROWS = 10.0  # and so many rows
+NEAR_DAYS = 2.0  # what is passing is seen so long before, where outcomes take a day
 _STEPS = 20
 _ENOUGH = 1e-4
 _SLACK = 1e-9  # of a sum that is rounded
 
 
 def follow(
-    task: Task, beliefs: Matrix, days: Days, seen: Matrix, truths: Matrix, seen_days: Days,
-    *, mature_days: int, offset_days: int,
+    task: Task, days: Days, seen: Matrix, truths: Matrix, seen_days: Days,
+    *, mature_days: int, offset_days: int, fades: bool = False,
 ) -> Matrix:  # fmt: skip
-    """Beliefs of each day, shifted by the outcomes that were mature before that day began.
+    """What the outcomes that were mature before each day began speak for, (n, outputs) shifts.
 
     Args:
-        beliefs: (n, outputs) of rows of `days` (n,).
+        days: (n,) of the rows that are to be shifted.
         seen, truths: (m, outputs) beliefs of rows whose truth is known, and these truths as chances
             (figures.certain), of `seen_days` (m,).
         mature_days: outcomes of younger rows do not count.
         offset_days: so many of the newest days count.
+        fades: what was seen says the less, the more days have gone by since.
     """
-    found = beliefs.copy()
+    found = np.zeros((len(days), seen.shape[1]))
     order = np.argsort(seen_days, kind="stable")
     different, firsts = np.unique(seen_days[order], return_index=True)
     for day in np.unique(days):
@@ -43,15 +45,27 @@ def follow(
         start = max(0, end - offset_days)
         if start < end:
             last = firsts[end] if end < len(firsts) else len(order)
-            known, rows = order[firsts[start] : last], days == day
-            shift = fit_offset(task, seen[known], truths[known], end - start)
-            found[rows] = apply_offset(task, beliefs[rows], shift)
+            known = order[firsts[start] : last]
+            unchanged = faded(int(day - different[end - 1])) if fades else BELIEF_DAYS
+            shift = fit_offset(task, seen[known], truths[known], end - start, unchanged)
+            found[days == day] = shift
     return found
 
 
-def fit_offset(task: Task, beliefs: Matrix, truths: Matrix, days: int) -> Vector:
-    """The shift of log-chances, or log-errors, that rows of so many days speak for, (outputs,)."""
-    unseen = BELIEF_DAYS / days
+def faded(gap: int) -> float:
+    """Days without a change that stand against days seen so long before, `gap` at least 1."""
+    return BELIEF_DAYS * (gap / NEAR_DAYS) ** 2
+
+
+def fit_offset(
+    task: Task, beliefs: Matrix, truths: Matrix, days: int, unchanged: float = BELIEF_DAYS
+) -> Vector:
+    """The shift of log-chances, or log-errors, that rows of so many days speak for, (outputs,).
+
+    Args:
+        unchanged: so many days without a change stand against them.
+    """
+    unseen = unchanged / days
     if task == "regression":
         usual = float(beliefs.mean())
         more = unseen * usual + BELIEF_ROWS / len(beliefs) * usual
@@ -93,7 +107,7 @@ def _penalised(beliefs: Matrix, seen: Vector, ridge: Vector, shift: Vector) -> t
 
 
 def apply_offset(task: Task, beliefs: Matrix, shift: Vector) -> Matrix:
-    """Beliefs with log-chances, or log-errors, moved by `shift`."""
+    """Beliefs with log-chances, or log-errors, moved by `shift`, one for all rows or for each."""
     moved = beliefs * np.exp(shift)
     if task == "regression":
         return np.asarray(moved)

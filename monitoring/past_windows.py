@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from contracts.monitoring_params import EstimateParams
 from contracts.params import Task
 from monitoring.figures import figures
-from monitoring.offsets import follow
+from monitoring.offsets import apply_offset, follow
 
 Matrix = NDArray[np.float64]
 Days = NDArray[np.int64]
@@ -40,13 +40,22 @@ class Rows:
 
 @dataclass(frozen=True)
 class Moved:
-    """Beliefs that follow outcomes, (n, outputs) each: of many days, and then of the newest."""
+    """Beliefs and what outcomes have to say of them.
 
+    Attributes:
+        days: (n,) as Rows.
+        beliefs: (n, outputs) before outcomes move them.
+        lasting, recent: (n, outputs) shifts (offsets.apply_offset), of many days, and of what the
+            newest days show beside.
+    """
+
+    days: Days
+    beliefs: Matrix
     lasting: Matrix
     recent: Matrix
 
     def take(self, rows: Places) -> "Moved":
-        return Moved(self.lasting[rows], self.recent[rows])
+        return Moved(self.days[rows], self.beliefs[rows], self.lasting[rows], self.recent[rows])
 
 
 def join(first: Rows, second: Rows) -> Rows:
@@ -65,23 +74,26 @@ def move(
     Args:
         seen: the same of `past`; None = the rows are the past.
     """
-    lasting = follow(task, rows.beliefs, rows.days, past.beliefs, past.truths, past.days,
+    lasting = follow(task, rows.days, past.beliefs, past.truths, past.days,
                      mature_days=params.mature_days, offset_days=params.lasting_days)  # fmt: skip
-    before = lasting if seen is None else seen.lasting
-    recent = follow(task, lasting, rows.days, before, past.truths, past.days,
-                    mature_days=params.mature_days, offset_days=params.recent_days)  # fmt: skip
-    return Moved(lasting, recent)
+    before = apply_offset(task, past.beliefs, lasting if seen is None else seen.lasting)
+    recent = follow(task, rows.days, before, past.truths, past.days, mature_days=params.mature_days,
+                    offset_days=params.recent_days, fades=True)  # fmt: skip
+    return Moved(rows.days, rows.beliefs, lasting, recent)
 
 
 def expect(task: Task, answers: Matrix, moved: Moved) -> dict[str, float]:
     """Figures to be expected, as figures.figures.
 
-    The ROC AUC takes no notice of a shift that all rows share; shifts that differ from day to day
+    The ROC AUC takes the newest lasting shift for all rows: shifts that differ from day to day
     would only blur it.
     """
-    found = figures(task, answers, moved.recent)
+    shifts = moved.lasting + moved.recent
+    found = figures(task, answers, apply_offset(task, moved.beliefs, shifts))
     if "roc_auc" in found:
-        found["roc_auc"] = figures(task, answers, moved.lasting)["roc_auc"]
+        shared = moved.lasting[np.argmax(moved.days)]
+        ranked = apply_offset(task, moved.beliefs, shared)
+        found["roc_auc"] = figures(task, answers, ranked)["roc_auc"]
     return found
 
 

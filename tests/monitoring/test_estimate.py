@@ -127,6 +127,37 @@ def test_mature_outcomes_move_the_estimate(task: Task) -> None:
     assert "none of rows after 2026-02-21T01:00 has come" in after.reasons[-1]
 
 
+def test_what_was_passing_long_ago_says_less() -> None:
+    schema = make_schema("binary")
+    window = make_rows(schema, -1, 0, 1)
+    calm = make_rows(schema, -31, -15, 2)
+    unlike = {gap: make_rows(schema, -gap - 3, -gap, 3, more=-2) for gap in (1, 12)}
+    moved = [
+        look(schema, window, pd.concat([calm, rows])).figures["brier"].value
+        - look(schema, window, calm).figures["brier"].value
+        for rows in unlike.values()
+    ]
+
+    assert abs(moved[1]) < 0.7 * abs(moved[0])
+
+
+def test_a_champion_of_few_days_is_known_less_well() -> None:
+    schema = make_schema("binary")
+    rows = make_rows(schema, -28, 0, 1)
+    late = rows[rows[EVENT_TIME] >= pd.Timestamp(NOW) - timedelta(days=2)]
+    days = [
+        make_rows(schema, d, d + 1, more=d * 7 % 5 / 2 - 1, a_day=60) for d in range(-300, -100)
+    ]
+    reference = pd.concat(days)  # some days are unlike others
+    whole, young = (
+        estimate(schema, reference, rows.head(0), window, NOW, 28, PARAMS).figures["loss"]
+        for window in (rows, late)
+    )
+
+    assert young.high is not None and whole.high is not None
+    assert young.high - young.value > 1.5 * (whole.high - whole.value)
+
+
 def test_outcomes_of_the_last_day_do_not_count_yet() -> None:
     schema = make_schema("binary")
     window = make_rows(schema, -7, 0, 1)
