@@ -1,7 +1,6 @@
 """Versions and their stages: register, promote, roll back, divide traffic, list."""
 
 import argparse
-import getpass
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from contracts.bundle_files import BundleError
 from contracts.database import DatabaseUrlError, make_engine, write_transaction
 from contracts.lineage import retired
 from contracts.migrate import DatabaseOutOfDateError, require_current
+from contracts.person import user_name
 from contracts.registry import champion, promote, register, roll_back, versions
 from contracts.settings import Settings
 from contracts.traffic import MODES, RefusedRuleError, Rule, TrafficChange, current_traffic
@@ -62,7 +62,7 @@ def _describe(traffic: TrafficChange) -> str:
 
 
 def _run(arguments: argparse.Namespace, engine: Engine, settings: Settings, now: datetime) -> str:
-    actor = getpass.getuser()
+    actor = user_name()
     if arguments.action == "register":
         made = {"made_at": now.isoformat(), "by": actor}
         return register(engine, settings.bundles_dir, arguments.bundle, now, made)
@@ -84,7 +84,7 @@ def _divide(
         checked = check_traffic(connection, settings.bundles_dir, rule)
     with write_transaction(engine) as connection:
         reason = arguments.reason
-        change_traffic(connection, checked, actor=getpass.getuser(), reason=reason, now=now)
+        change_traffic(connection, checked, actor=user_name(), reason=reason, now=now)
         traffic = current_traffic(connection)
     if traffic is None or traffic.rule.mode == "champion":
         return "traffic: the champion answers everything"

@@ -5,7 +5,6 @@ again after a crash: what is gone is gone, and the rest follows. docs/data-life.
 """
 
 import argparse
-import getpass
 import secrets
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from contracts.audit import record
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import require_current
 from contracts.params import Params, load_params
+from contracts.person import user_name
 from contracts.registry import take_turns
 from contracts.settings import Settings
 from contracts.subject import Subject
@@ -161,7 +161,7 @@ def main() -> None:
             found = look_for(engine, settings, subject)
         else:
             found, done = run_erasure(
-                engine, settings, subject, lambda: datetime.now(UTC), actor=getpass.getuser(),
+                engine, settings, subject, lambda: datetime.now(UTC), actor=user_name(),
                 wait_seconds=given.wait, retired_bundles=given.retired_bundles,
             )  # fmt: skip
     except (*REFUSALS, NoColumnError, SpoolError, leases.LeaseTakenError) as error:

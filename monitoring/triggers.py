@@ -1,6 +1,5 @@
 """Who asks for a retrain or an update: what a check found, a schedule, or a person."""
 
-import getpass
 import platform
 from dataclasses import replace
 from datetime import datetime
@@ -10,6 +9,7 @@ from sqlalchemy import Engine
 from uuid_utils import uuid7
 
 from contracts.database import write_transaction
+from contracts.person import user_name
 from monitoring import decisions
 from monitoring.governor import PERSON, UPDATE, Answer, Trigger
 from monitoring.leases import this_process
@@ -65,4 +65,4 @@ def decline(engine: Engine, check: "Check", now: datetime, *, by_hand: bool = Fa
 
 
 def _person() -> str:
-    return f"{getpass.getuser()} at {platform.node()}"
+    return f"{user_name()} at {platform.node()}"

@@ -5,9 +5,7 @@ A new key is on stdout, alone and once: `export PERENNIAL_API_KEY=$(python -m se
 """
 
 import argparse
-import getpass
 import json
-import os
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.database import DatabaseUrlError, make_engine
 from contracts.migrate import DatabaseOutOfDateError, require_current
+from contracts.person import user_name
 from contracts.settings import Settings
 from service.access.caller import Scope
 from service.access.key_store import (
@@ -135,20 +134,13 @@ def _show(key: str, note: str) -> None:
     sys.stdout.write(f"{key}\n")
 
 
-def _actor() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
-        return f"uid {os.getuid()}"
-
-
 def _day(moment: datetime | None) -> str:
     return "never" if moment is None else f"{moment:%Y-%m-%d %H:%M}Z"
 
 
 def main() -> None:
     given = _parser().parse_args()
-    actor, now = _actor(), datetime.now(UTC)
+    actor, now = user_name(), datetime.now(UTC)
     try:
         engine = make_engine(Settings().database_url)
         require_current(engine)
