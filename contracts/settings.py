@@ -9,15 +9,20 @@ from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
 )
 
 from contracts.platforms import platform_settings
 
+SECRETS_DIR = "/run/secrets"  # where container engines put them
+
 
 class Settings(BaseSettings):
     """Read from PERENNIAL_* variables and .env; relative paths start where the process is run.
 
+    A file perennial_* in SECRETS_DIR, or in the directory that PERENNIAL_SECRETS_DIR names, gives
+    the setting of that name, so that passwords need not be in the environment.
     What a hosting platform prescribes (contracts/platforms.py) counts where these are silent.
     """
 
@@ -27,6 +32,7 @@ class Settings(BaseSettings):
 
     database_url: str = Field(
         "sqlite:///var/perennial.db",
+        repr=False,  # it may hold a password
         description="SQLAlchemy URL; production: postgresql+psycopg://user:password@host/name",
     )
     bundles_dir: Path = Field(Path("var/bundles"), description="where registered bundles live")
@@ -120,4 +126,10 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         platform = InitSettingsSource(settings_cls, platform_settings(os.environ))
-        return init_settings, env_settings, dotenv_settings, platform
+        return init_settings, env_settings, dotenv_settings, *_secrets(settings_cls), platform
+
+
+def _secrets(settings_cls: type[BaseSettings]) -> list[PydanticBaseSettingsSource]:
+    """Files of settings; most machines have none."""
+    directory = Path(os.environ.get("PERENNIAL_SECRETS_DIR", SECRETS_DIR))
+    return [SecretsSettingsSource(settings_cls, directory)] if directory.is_dir() else []

@@ -6,6 +6,7 @@ key and cannot be used as one (docs/adr/0018).
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from service.access.caller import Scope
 
 MARK = "perennial_"
 PREFIX_LENGTH = 16  # 36 of the 256 bits
+SECRET_LENGTH = 43  # 256 bits in base64
+FORM = re.compile(rf"{MARK}[A-Za-z0-9_-]{{{SECRET_LENGTH},200}}")
 ALL_SCOPES: tuple[Scope, ...] = ("predict", "outcomes", "read", "admin")
 
 
@@ -30,6 +33,16 @@ class UnknownKeyError(LookupError):
 
     def __init__(self, which: str, problem: str) -> None:
         super().__init__(f"{problem} {which!r}; `python -m service.keys list` shows all")
+
+
+class WeakKeyError(ValueError):
+    """What is to be a key can be guessed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"a key is {MARK} and at least {SECRET_LENGTH} of A-Z a-z 0-9 _ -; "
+            "`python -m deploy.secrets` makes one"
+        )
 
 
 class DeadKeyError(ValueError):
@@ -56,11 +69,33 @@ class NewKey:
 
 def create_key(engine: Engine, new: NewKey, *, actor: str, now: datetime) -> str:
     """Make a key; returns it, the only time that it can be seen."""
+    key = MARK + secrets.token_urlsafe(32)
     with write_transaction(engine) as connection:
-        key = _insert(connection, new, None, now)
+        _insert(connection, key, new, None, now)
         detail = {"name": new.name, "scopes": sorted(new.scopes)}
         _record(connection, "key created", prefix_of(key), actor, now, detail)
     return key
+
+
+def import_key(engine: Engine, key: str, new: NewKey, *, actor: str, now: datetime) -> bool:
+    """Let in whoever has a key that was made elsewhere, as for a machine that needs it in a file.
+
+    Returns:
+        Whether it is new; one that is known stays as it is, revoked ones too.
+
+    Raises:
+        WeakKeyError: it can be guessed.
+    """
+    if not FORM.fullmatch(key):
+        raise WeakKeyError
+    known = select(api_keys.c.key_id).where(api_keys.c.digest == digest_of(key.encode()).hex())
+    with write_transaction(engine) as connection:
+        if connection.execute(known).first() is not None:
+            return False
+        _insert(connection, key, new, None, now)
+        detail = {"name": new.name, "scopes": sorted(new.scopes)}
+        _record(connection, "key imported", prefix_of(key), actor, now, detail)
+    return True
 
 
 def rotate_key(
@@ -81,7 +116,8 @@ def rotate_key(
         ends = min(now + grace, old.expires_at or datetime.max.replace(tzinfo=now.tzinfo))
         scopes = json.loads(old.scopes)
         new = NewKey(old.name, scopes, old.expires_at, old.rate, old.quota)
-        key = _insert(connection, new, old.key_id, now)
+        key = MARK + secrets.token_urlsafe(32)
+        _insert(connection, key, new, old.key_id, now)
         _change(connection, old, expires_at=ends)
         detail = {"successor": prefix_of(key), "valid_until": ends.isoformat()}
         _record(connection, "key rotated", old.prefix, actor, now, detail)
@@ -150,8 +186,9 @@ def digest_of(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
 
 
-def _insert(connection: Connection, new: NewKey, predecessor: str | None, now: datetime) -> str:
-    key = MARK + secrets.token_urlsafe(32)
+def _insert(
+    connection: Connection, key: str, new: NewKey, predecessor: str | None, now: datetime
+) -> None:
     row = {
         "key_id": str(uuid4()),
         "name": new.name,
@@ -165,7 +202,6 @@ def _insert(connection: Connection, new: NewKey, predecessor: str | None, now: d
         "quota": new.quota,
     }
     connection.execute(insert(api_keys).values(row))
-    return key
 
 
 def _revoke(connection: Connection, row: Row[Any], actor: str, now: datetime) -> None:
