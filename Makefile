@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean
+.PHONY: help setup setup-formats setup-delivery secrets images stack-test run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,13 @@ setup-formats: .venv-formats/ready ## make .venv-formats, which exports need: do
 	@$(BIN)/uv pip sync -q --system-certs --python .venv-formats/bin/python --require-hashes $<
 	@touch $@
 
+setup-delivery: .venv-delivery/ready ## make .venv-delivery: compose, linters, act
+
+.venv-delivery/ready: requirements/delivery.txt | setup
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python .venv-delivery
+	@$(BIN)/uv pip sync -q --system-certs --python .venv-delivery/bin/python --require-hashes $<
+	@touch $@
+
 run: setup ## train, then start the service and the scheduler on SQLite; Ctrl-C stops them
 	$(BIN)/python -m deploy.local
 
@@ -41,7 +48,7 @@ test: setup ## the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
 test-slow: setup ## the tests that train, clone, kill processes or need PostgreSQL
-	$(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --ignore tests/stack
 
 check: setup ## style, types, arrows between packages
 	$(BIN)/ruff check .
@@ -58,6 +65,17 @@ replay: setup ## replay seven months as live traffic in ten minutes; UNTIL=2014-
 
 drill: setup ## alarm, retrain, gate, swap, rollback, outages on a throw-away copy; CUT=link disables one
 	$(BIN)/python -m deploy.drill $(if $(CUT),--cut $(CUT))
+
+secrets: setup ## make the secrets of docker-compose.yml that are missing, in secrets/
+	$(BIN)/python -m deploy.secrets
+
+images: setup ## build the image of each process, with the bundle of this checkout
+	$(BIN)/dvc repro --quiet package
+	$(BIN)/python -m deploy.images
+
+stack-test: setup setup-delivery ## docker-compose.yml for real: traffic, checks, kills
+	$(BIN)/dvc repro --quiet package
+	$(BIN)/python -m pytest -q -m slow tests/stack
 
 bench-serve: setup ## /predict against an ASGI echo and the tutorials' service, with bars
 	$(BIN)/python -m benchmarks.serve
@@ -104,7 +122,7 @@ lock: setup ## compile requirements/*.in into hashed locks
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
 	for set in serve client monitor train explain extras otel formats bootstrap; do \
 		$(LOCK) requirements/$$set.in -c requirements/dev.txt -o requirements/$$set.txt; done
-	$(LOCK) requirements/moto.in -o requirements/moto.txt
+	for set in moto delivery; do $(LOCK) requirements/$$set.in -o requirements/$$set.txt; done
 
 clean: ## delete what runs and stages have made; the database in var/ stays
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

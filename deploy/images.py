@@ -1,0 +1,87 @@
+"""Build the image of each process from this checkout and its bundle: `make images`.
+
+Needs a container engine and build/bundle (`dvc repro`). BASE_IMAGE and BASE_DIGEST name another
+base, as mirrors and releases do.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TARGETS = ("service", "monitoring", "trainer")
+BUNDLE = Path("build/bundle/manifest.json")
+BASE = "python:3.11-slim-bookworm"
+MOST_MB = 400  # of the service, above its base
+
+
+class BuildError(RuntimeError):
+    """An image was not built; what the engine said is above."""
+
+
+def build(target: str, tag: str, base: str, digest: str) -> int:
+    """Build one target as perennial/TARGET:TAG; returns its size in bytes.
+
+    Raises:
+        BuildError: the engine refused.
+    """
+    name = f"perennial/{target}:{tag}"
+    arguments = {"BASE_IMAGE": base, "BASE_DIGEST": digest, "REVISION": revision()}
+    options = [
+        part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")
+    ]
+    network = os.environ.get("BUILD_NETWORK")
+    if network:
+        options += ["--network", network]
+    command = ["docker", "build", "--quiet", "--target", target, "--tag", name, *options, "."]
+    for buildkit in ("1", "0"):  # the older builder makes every stage, and is everywhere
+        environment = {**os.environ, "DOCKER_BUILDKIT": buildkit}
+        found = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if "buildx component is missing" not in found.stderr:
+            break
+    if found.returncode:
+        sys.stderr.write(found.stderr)
+        raise BuildError(f"{name} was not built")
+    return size(name)
+
+
+def size(name: str) -> int:
+    """Bytes of an image, uncompressed, its base included."""
+    command = ["docker", "image", "inspect", name]
+    found = subprocess.run(command, capture_output=True, check=True)
+    return int(json.loads(found.stdout)[0]["Size"])
+
+
+def revision() -> str:
+    """The checked-out commit."""
+    command = ["git", "rev-parse", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True)
+    return found.stdout.strip() or "unknown"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m deploy.images", description=__doc__)
+    parser.add_argument("--target", choices=TARGETS, action="append", help="default: all three")
+    parser.add_argument("--tag", default="latest")
+    parser.add_argument("--base", default=os.environ.get("BASE_IMAGE", BASE))
+    parser.add_argument("--digest", default=os.environ.get("BASE_DIGEST", ""), help="@sha256:...")
+    given = parser.parse_args()
+    if not BUNDLE.exists():
+        sys.exit(
+            "images refused: the service carries a bundle and there is none; `dvc repro` first"
+        )
+    try:
+        for target in given.target or TARGETS:
+            found = build(target, given.tag, given.base, given.digest)
+            above = (found - size(given.base + given.digest)) / 1e6
+            print(f"perennial/{target}:{given.tag}  {above:.0f} MB above its base")
+            if target == "service" and above > MOST_MB:
+                sys.exit(f"the service's image is larger than {MOST_MB} MB above its base")
+    except (BuildError, OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"images failed: {error}")
+
+
+if __name__ == "__main__":
+    main()
