@@ -129,7 +129,7 @@ def weigh(
     usual = by_days(schema, segments, past.rows, past.days, past.truths, past.answers)
     numbers = schema.target.task == "regression"
     if not len(window.truths):
-        cost = expected_cost(schema, broken, came, answers, past.truths - past.answers[:, 0])
+        cost = expected_cost(schema, broken, came, answers, past.truths, past.answers)
         return judge_harm(usual, NOTHING, cost, numbers=numbers)
     cost = realised_cost(schema, broken, window.truths, window.days, came, answers)
     now = by_days(schema, segments, window.rows, window.days, window.truths, came)

@@ -4,22 +4,26 @@ Each draw takes 35 days in a row: the window is the last seven, or seven random 
 the others, with their outcomes, are the days before it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.harm.evidently_beside import evidently_default
 from benchmarks.harm.scenarios import LABEL, SCENARIOS, Scenario
-from contracts.bundle import Bundle, Model
+from contracts.bundle import Bundle, Model, load_bundle
 from contracts.losses import row_losses
 from contracts.schema import FeatureSchema
 from monitoring.hurt import Seen, weigh
 from monitoring.repair import repair
 from pipeline import flights
 
+BUNDLE = Path("build/bundle")
 HARMFUL = 0.01  # rise of the true mean loss
 BLOCK, WINDOW = 35, 7  # days
 EVERY = 3  # a third of the flights is enough, and soon done
@@ -63,27 +67,27 @@ def make_world(bundle: Bundle) -> World:
     return World(bundle, model, rows, np.asarray(seconds // 86_400), answers)
 
 
+# Whether Evidently calls half of the columns drifted, and whether any, given the rows before the
+# window and its own.
 Beside = Callable[[pd.DataFrame, pd.DataFrame], tuple[bool, bool]]
+Work = tuple[int, int, bool]  # number of a scenario, draw, whether Evidently judges it too
 
 
-def run(
-    world: World, draws: int, beside: Beside, judged_beside: int, tick: Callable[[], object]
-) -> Iterator[Figures]:
-    """One entry a draw.
+@cache
+def _world() -> World:
+    """Once a process."""
+    return make_world(load_bundle(BUNDLE))
 
-    Args:
-        beside: whether Evidently calls half of the columns drifted, and whether any, given the rows
-            before the window and its own.
-        judged_beside: of the draws, by Evidently too.
-    """
-    for number, scenario in enumerate(SCENARIOS):
-        inside = _places_between(world, *(TUNED if scenario.tuned else REPORTED))
-        for draw in range(draws):
-            generator = np.random.default_rng([number, draw])
-            past, window = _draw(world, inside, draw % 2 == 1, generator)
-            other = beside if draw < judged_beside else None
-            yield _judge(world, scenario, past, window, other, generator) | {"draw": draw}
-            tick()
+
+def judge_work(work: Work) -> Figures:
+    """What is said of one draw."""
+    number, draw, judged_beside = work
+    world, scenario = _world(), SCENARIOS[number]
+    inside = _places_between(world, *(TUNED if scenario.tuned else REPORTED))
+    generator = np.random.default_rng([number, draw])
+    past, window = _draw(world, inside, draw % 2 == 1, generator)
+    beside = partial(evidently_default, world.schema) if judged_beside else None
+    return _judge(world, scenario, past, window, beside, generator) | {"draw": draw}
 
 
 def _places_between(world: World, start: pd.Timestamp, end: pd.Timestamp) -> NDArray[np.intp]:

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from contracts.schema import EVENT_TIME, Feature, FeatureSchema, Target
-from monitoring.cost import Cost
+from monitoring.cost import Cost, calibrated
 from monitoring.daily import NOTHING, Daily
 from monitoring.harm import Harm, judge_harm
 from monitoring.hurt import Seen, judge_window
@@ -125,6 +125,36 @@ def test_before_outcomes_a_broken_column_weighs_what_it_moves(
     assert used.verdict == "harmful"
     assert "expected before outcomes" in used.reasons[0]
     assert unused.verdict == "not known before outcomes"
+
+
+def test_answers_that_had_come_to_say_nothing_lose_nothing(rows: pd.DataFrame) -> None:
+    """What is expected follows the days before, not the champion's own word."""
+    shuffled = rows.assign(it=np.random.default_rng(2).permutation(rows.it))
+    stuck = rows[rows.day >= PAST].assign(signal=0.0)
+    informed, pointless = (_judge(each, stuck, outcomes=False) for each in (rows, shuffled))
+
+    assert informed.broken and pointless.broken
+    assert informed.verdict == "harmful"
+    assert pointless.verdict == "not known before outcomes"
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_chances_are_calibrated_by_what_came_before(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(0, 1, (6000, classes))
+    likely, sure = (np.exp(s) / np.exp(s).sum(axis=1, keepdims=True) for s in (scores, 3 * scores))
+    truths = (rng.random(6000)[:, None] > likely.cumsum(axis=1)[:, :-1]).sum(axis=1).astype(float)
+
+    found = calibrated(truths[:3000], sure[:3000], sure[3000:])
+
+    assert np.abs(found - likely[3000:]).mean() < 0.04
+    assert np.abs(sure - likely).mean() > 0.1
+
+
+def test_without_a_class_answers_stay_as_they_are() -> None:
+    answers = np.tile([0.3, 0.7], (100, 1))
+
+    assert calibrated(np.ones(100), answers, answers) is answers
 
 
 def test_a_changed_target_is_not_known_before_outcomes_and_never_ok(rows: pd.DataFrame) -> None:
