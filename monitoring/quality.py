@@ -23,7 +23,7 @@ Kind = Literal[
 # A fault is beyond the reference's worst block by this factor, and a margin. Of missing and unseen
 # shares it is the second worst: one block may have had an outage of its own.
 FACTOR = 1.35
-MISSING_FACTOR, MISSING_MARGIN = 1.5, 0.01  # outages differ more
+MISSING_MARGIN = 0.005
 UNSEEN_MARGIN = 0.01
 LEAST_DISTANCE = 0.1
 STUCK_BINS = 4  # a column that always has fewer different values may well have one for a day
@@ -100,7 +100,7 @@ def _faults(one: Bins, reference: Profile, current: Profile) -> Iterator[Fault]:
     if rows < MIN_ROWS or len(before) < 2:
         return
     missing, usual = after[MISSING] / rows, _second(before[:, MISSING] / before.sum(axis=1))
-    if missing > MISSING_FACTOR * usual + MISSING_MARGIN:
+    if missing > FACTOR * usual + MISSING_MARGIN:
         yield Fault(one.name, "missing", float(missing), usual)
     unseen, usual = after[UNSEEN] / rows, _second(_unseen_alone(before))
     if unseen > FACTOR * usual + UNSEEN_MARGIN:
