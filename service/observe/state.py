@@ -3,8 +3,8 @@
 import platform
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from importlib.metadata import version
 
-import onnxruntime
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -58,7 +58,7 @@ class State(Collector):
             "1 for what this process is made of",
             labels=["python", "onnxruntime", "tables"],
         )
-        made_of = (platform.python_version(), onnxruntime.__version__, newest_revision())
+        made_of = (platform.python_version(), version("onnxruntime"), newest_revision())
         build.add_metric(made_of, 1)
         yield build
 
