@@ -173,16 +173,18 @@ def test_json_bombs_are_refused_at_little_cost(
     admin: dict[str, str], client: TestClient, engine: Engine, path: str, name: str
 ) -> None:
     headers = admin if "models" in path else {}
-    started = time.process_time()
-    answer = client.post(
-        path,
-        content=JSON_BOMBS[name],
-        headers={"Content-Type": "application/json", **headers},
-    )
-    took = time.process_time() - started
+    took = []
+    for _ in range(3):  # a collection of garbage, or a neighbour's load, comes once
+        started = time.process_time()
+        answer = client.post(
+            path,
+            content=JSON_BOMBS[name],
+            headers={"Content-Type": "application/json", **headers},
+        )
+        took.append(time.process_time() - started)
     assert 400 <= answer.status_code < 500, answer.text[:300]
     assert len(answer.content) < 100_000
-    assert took < 10 * CPU_SECONDS  # a guard; benchmarks measure on a quiet machine
+    assert min(took) < 10 * CPU_SECONDS  # a guard; benchmarks measure on a quiet machine
     with engine.connect() as connection:
         for table in (predictions, outcomes):
             assert connection.execute(select(func.count()).select_from(table)).scalar() == 0
