@@ -15,6 +15,7 @@ TARGETS = ("service", "monitoring", "trainer")
 BUNDLE = Path("build/bundle/manifest.json")
 BASE = "python:3.11-slim-bookworm"
 MOST_MB = 400  # of the service, above its base
+DEBIAN_CLIENT = Path("/usr/bin/docker")
 
 
 class BuildError(RuntimeError):
@@ -35,16 +36,26 @@ def build(target: str, tag: str, base: str, digest: str) -> int:
     network = os.environ.get("BUILD_NETWORK")
     if network:
         options += ["--network", network]
-    command = ["docker", "build", "--quiet", "--target", target, "--tag", name, *options, "."]
-    for buildkit in ("1", "0"):  # the older builder makes every stage, and is everywhere
-        environment = {**os.environ, "DOCKER_BUILDKIT": buildkit}
-        found = subprocess.run(command, env=environment, capture_output=True, text=True)
-        if "buildx component is missing" not in found.stderr:
-            break
+    found = _build(["--quiet", "--target", target, "--tag", name, *options, "."])
     if found.returncode:
         sys.stderr.write(found.stderr)
         raise BuildError(f"{name} was not built")
     return size(name)
+
+
+def _build(arguments: list[str]) -> "subprocess.CompletedProcess[str]":
+    """By BuildKit; Debian's client has it where a newer one lacks buildx.
+
+    Else by the older builder, which makes every stage, one after the other.
+    """
+    debian = [(str(DEBIAN_CLIENT), "1")] if DEBIAN_CLIENT.exists() else []
+    for client, buildkit in [("docker", "1"), *debian, ("docker", "0")]:
+        environment = {**os.environ, "DOCKER_BUILDKIT": buildkit}
+        command = [client, "build", *arguments]
+        found = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if "buildx component is missing" not in found.stderr:
+            break
+    return found
 
 
 def size(name: str) -> int:

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import tarfile
 from pathlib import Path
 
 BASE = "python:3.11-slim-bookworm"
@@ -28,7 +27,7 @@ def docker(*arguments: str, check: bool = True) -> str:
 def have_base(work: Path) -> bool:
     """Make the base image if it can neither be found nor pulled; returns whether it is real."""
     if docker("image", "inspect", BASE, check=False) not in ("", "[]"):
-        return docker("image", "inspect", "--format", "{{.Comment}}", BASE) != "stand-in"
+        return "stand-in" not in docker("image", "inspect", "--format", "{{.Config.Labels}}", BASE)
     if subprocess.run(["docker", "pull", "-q", BASE], capture_output=True).returncode == 0:
         return True
     sources = next(p for p in map(Path, ("/etc/apt/sources.list.d/debian.sources",
@@ -37,24 +36,20 @@ def have_base(work: Path) -> bool:
     include = "ca-certificates,python3,python3-venv,python3-pip-whl,python3-pip"
     subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root",
                     f"--include={include}", "bookworm", archive, sources], check=True)  # fmt: skip
-    _add_host(archive)
-    docker("import", "--message", "stand-in", "--change", 'CMD ["python3"]',
-           "--change", "ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt",
-           "--change", "ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
-           str(archive), BASE)  # fmt: skip
+    docker("import", str(archive), "stand-in/debian:1")
     archive.unlink()
+    context = work / "python"
+    shutil.copytree(IMAGES / "python", context)
+    _add_host(context)
+    docker("build", "--quiet", "--network=host", "--tag", BASE, str(context))
     return False
 
 
-def _add_host(archive: Path) -> None:
+def _add_host(context: Path) -> None:
     """This machine's certificates and pip's configuration: its way to the packages."""
-    with tarfile.open(archive, "a") as tar:
-        tar.add(CERTIFICATES.resolve(), "etc/ssl/certs/ca-certificates.crt")
-        if Path("/etc/pip.conf").exists():
-            tar.add("/etc/pip.conf", "etc/pip.conf")
-        link = tarfile.TarInfo("usr/local/bin/python")
-        link.type, link.linkname = tarfile.SYMTYPE, "/usr/bin/python3"
-        tar.addfile(link)
+    shutil.copy(CERTIFICATES.resolve(), context / "ca-certificates.crt")
+    configured = Path("/etc/pip.conf")
+    (context / "pip.conf").write_bytes(configured.read_bytes() if configured.exists() else b"")
 
 
 def make_stand_ins(work: Path) -> dict[str, str]:
