@@ -2,7 +2,7 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, PositiveInt, ValidationError, model_validator
@@ -186,6 +186,8 @@ class Params(Section):
     gates: Gates = Gates()
     package: Package
     monitoring: Monitoring
+    # Of `make replay-gate`, which reads it by replay_params.py: its limits change no model.
+    replay: dict[str, Any] = {}
 
     @model_validator(mode="after")
     def _features_are_not_answers(self) -> "Params":
