@@ -13,6 +13,7 @@ from deploy.replaying.rows import Row, Snapshot
 from deploy.replaying.verdict import Check, has_passed
 
 SHOWN_SEGMENTS = 5
+TINY = 5e-5  # what would be shown as 0.0000
 WORDS = {True: "pass", False: "FAIL", None: "-"}
 
 
@@ -162,7 +163,9 @@ def _tables(
         ]  # fmt: skip
         names = ["row", "prediction", "champion", "candidate", "flipped", *last]
         yield "Rows whose scores differ most", names, rows
-    moved = [each for each in figures["segments"] if each["mean_shift"]][:SHOWN_SEGMENTS]
+    moved = [each for each in figures["segments"] if abs(each["mean_shift"]) >= TINY][
+        :SHOWN_SEGMENTS
+    ]
     if moved:
         rows = [
             [each["column"], each["category"], str(each["rows"]), f"{each['mean_shift']:+.4f}",
