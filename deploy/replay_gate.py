@@ -7,6 +7,7 @@ Ends with 0 if the candidate passes, 1 if it fails, 2 if nothing could be compar
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -110,8 +111,11 @@ def main() -> None:
         "--hide-features", action="store_true", help="no values of rows but in the JSON"
     )
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its containers end with it
     try:
         code = _run(given)
+    except KeyboardInterrupt:
+        code = _refuse(InterruptedError("it was stopped"))
     except NotStartedError as error:
         code = _not_started(given, error)
     except (BrokenDoorError, EngineError, IncomparableError, OSError) as error:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from contracts.bundle import Bundle
 from contracts.replay_params import Replay
 from contracts.schema import FeatureSchema
-from deploy.replaying.asking import Answer, Asked, ask_all
+from deploy.replaying.asking import Asked, ask_all
 from deploy.replaying.door import BrokenDoorError, Door
 from deploy.replaying.faithful import Served, compare_with_bundle
 from deploy.replaying.latency import Times, measure
@@ -141,7 +141,3 @@ def _cost(
     except BrokenDoorError as error:
         return None, None, f"{error}, at one row at a time"
 
-
-def answer_of(asked: Asked, row: Row) -> Answer:
-    """What was answered to a row that was answered."""
-    return asked.answers[row.number]
