@@ -140,4 +140,3 @@ def _cost(
         return times, (champion.peak_mb(), candidate.peak_mb()), ""
     except BrokenDoorError as error:
         return None, None, f"{error}, at one row at a time"
-
