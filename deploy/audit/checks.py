@@ -86,7 +86,15 @@ def copy_tree(root: Path, to: Path) -> None:
             shutil.copy(root / name, to / name)
 
 
+def some(found: list[str], what: str) -> list[str]:
+    """What was found; a tool that is given nothing would be content."""
+    if not found:
+        raise NotCheckedError(f"there is no {what} to check")
+    return found
+
+
 def files(tree: Path, *patterns: str) -> list[str]:
+    """Names of files, from the tree's root."""
     return sorted({str(p.relative_to(tree)) for each in patterns for p in tree.glob(each)})
 
 
@@ -125,14 +133,14 @@ def zizmor(root: Path, tree: Path, *, online: bool = False) -> list[Finding]:
 
 
 def actionlint(root: Path, tree: Path) -> list[Finding]:
-    workflows = files(tree, ".github/workflows/*.y*ml")
+    workflows = some(files(tree, ".github/workflows/*.y*ml"), "workflow")
     output = run(root, "actionlint", "-format", "{{json .}}", *workflows, cwd=tree)
     rows = parsed("actionlint", output)
     return [Finding((row["kind"],), row["filepath"], _line(row)) for row in rows]
 
 
 def hadolint(root: Path, tree: Path) -> list[Finding]:
-    images = files(tree, "**/Dockerfile")
+    images = some(files(tree, "**/Dockerfile"), "Dockerfile")
     output = run(root, "hadolint", "--no-color", "--format=json", *images, cwd=tree)
     rows = parsed("hadolint", output)
     return [Finding((row["code"],), row["file"], _line(row)) for row in rows]
@@ -140,7 +148,9 @@ def hadolint(root: Path, tree: Path) -> list[Finding]:
 
 def shellcheck(root: Path, tree: Path) -> list[Finding]:
     scripts = [name for name in files(tree, "**/*") if _is_script(tree / name)]
-    rows = parsed("shellcheck", run(root, "shellcheck", "--format=json", *scripts, cwd=tree))
+    rows = parsed(
+        "shellcheck", run(root, "shellcheck", "--format=json", *some(scripts, "script"), cwd=tree)
+    )
     return [Finding((f"SC{row['code']}",), row["file"], _line(row)) for row in rows]
 
 
@@ -157,7 +167,7 @@ def _line(row: Any) -> str:
 
 
 def yamllint(root: Path, tree: Path) -> list[Finding]:
-    names = files(tree, "**/*.yml", "**/*.yaml")
+    names = some(files(tree, "**/*.yml", "**/*.yaml"), "YAML")
     output = run(root, "yamllint", "--strict", "--format=parsable", *names, cwd=tree, ok=(0, 1, 2))
     found = []
     for line in output.splitlines():
@@ -167,6 +177,7 @@ def yamllint(root: Path, tree: Path) -> list[Finding]:
 
 
 def schemas(root: Path, tree: Path) -> list[Finding]:
+    some(files(tree, *SCHEMAS.values()), "file that has a schema")
     found = []
     for schema, pattern in SCHEMAS.items():
         if names := files(tree, pattern):
@@ -181,7 +192,7 @@ def schemas(root: Path, tree: Path) -> list[Finding]:
 def checkov(root: Path, tree: Path) -> list[Finding]:
     """Only what is shipped: stand-ins of tests have no users of their own and no health."""
     wanted = {name: files(tree, pattern) for name, pattern in FRAMEWORKS.items()}
-    names = [name for name, found in wanted.items() if found]
+    names = some([name for name, found in wanted.items() if found], "infrastructure")
     output = run(root, "checkov", "--skip-download", "--compact", "--output=json",
                  "--skip-path=tests", "--framework", ",".join(names), "--directory=.",
                  cwd=tree)  # fmt: skip

@@ -78,7 +78,8 @@ def _licence(row: Mapping[str, Any]) -> str:
     expression, field = str(row["License-Expression"]), str(row["License-Metadata"]).strip()
     if expression != "UNKNOWN":
         return expression
-    if field.lower() in SPDX or _terms(field) <= PERMISSIVE | WEAK_COPYLEFT | {"GPL-2.0-or-later"}:
+    binds = "gpl" in field.lower() and "\n" not in field  # counts whatever a classifier says
+    if binds or field.lower() in SPDX or _terms(field) <= PERMISSIVE | WEAK_COPYLEFT:
         return SPDX.get(field.lower(), field)
     names = [SPDX.get(part.strip().lower(), part.strip())
              for part in row["License-Classifier"].split(";")]  # fmt: skip
