@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats setup-delivery secrets images replay-gate stack-test run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean
+.PHONY: help setup setup-formats setup-delivery setup-audit secrets images audit sbom replay-gate stack-test run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,13 @@ setup-delivery: .venv-delivery/ready ## make .venv-delivery: compose, linters, a
 .venv-delivery/ready: requirements/delivery.txt | setup
 	@$(BIN)/uv venv -q --clear --python $(BIN)/python .venv-delivery
 	@$(BIN)/uv pip sync -q --system-certs --python .venv-delivery/bin/python --require-hashes $<
+	@touch $@
+
+setup-audit: .venv-audit/ready ## make .venv-audit: pip-audit, checkov, gitleaks, bills of materials
+
+.venv-audit/ready: requirements/audit.txt | setup
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python .venv-audit
+	@$(BIN)/uv pip sync -q --system-certs --python .venv-audit/bin/python --require-hashes $<
 	@touch $@
 
 run: setup ## train, then start the service and the scheduler on SQLite; Ctrl-C stops them
@@ -75,6 +82,12 @@ images: setup ## build the image of each process, with the bundle of this checko
 
 replay-gate: setup ## logged rows through two images: CHAMPION=image CANDIDATE=image ROWS=snapshot.parquet
 	@$(BIN)/python -m deploy.replay_gate --champion "$(CHAMPION)" --candidate "$(CANDIDATE)" --rows "$(ROWS)"
+
+audit: setup setup-delivery setup-audit ## vulnerabilities, licences, secrets, workflows, images; OFFLINE=1
+	$(BIN)/python -m deploy.audit $(if $(OFFLINE),--offline)
+
+sbom: setup setup-audit ## what each image is made of, as CycloneDX in build/sbom; LOCKS=1 needs no engine
+	$(BIN)/python -m deploy.sbom $(if $(LOCKS),--locks)
 
 stack-test: setup setup-delivery ## docker-compose.yml for real: traffic, checks, kills
 	$(BIN)/dvc repro --quiet package
@@ -125,7 +138,7 @@ lock: setup ## compile requirements/*.in into hashed locks
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
 	for set in serve client monitor train explain extras otel formats bootstrap; do \
 		$(LOCK) requirements/$$set.in -c requirements/dev.txt -o requirements/$$set.txt; done
-	for set in moto delivery; do $(LOCK) requirements/$$set.in -o requirements/$$set.txt; done
+	for set in moto delivery audit; do $(LOCK) requirements/$$set.in -o requirements/$$set.txt; done
 
 clean: ## delete what runs and stages have made; the database in var/ stays
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

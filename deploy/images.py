@@ -22,21 +22,26 @@ class BuildError(RuntimeError):
     """An image was not built; what the engine said is above."""
 
 
-def build(target: str, tag: str, base: str, digest: str) -> int:
+def build(target: str, tag: str, base: str, digest: str, *, fresh: bool = False) -> int:
     """Build one target as perennial/TARGET:TAG; returns its size in bytes.
+
+    Args:
+        fresh: whether every layer is made anew.
 
     Raises:
         BuildError: the engine refused.
     """
     name = f"perennial/{target}:{tag}"
-    arguments = {"BASE_IMAGE": base, "BASE_DIGEST": digest, "REVISION": revision()}
+    arguments = {"BASE_IMAGE": base, "BASE_DIGEST": digest, **labels()}
     options = [
         part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")
     ]
     network = os.environ.get("BUILD_NETWORK")
     if network:
         options += ["--network", network]
-    found = _build(["--quiet", "--target", target, "--tag", name, *options, "."])
+    if fresh:
+        options += ["--no-cache"]
+    found = _build(["--quiet", "--target", target, "--tag", name, *options])
     if found.returncode:
         sys.stderr.write(found.stderr)
         raise BuildError(f"{name} was not built")
@@ -51,7 +56,8 @@ def _build(arguments: list[str]) -> "subprocess.CompletedProcess[str]":
     debian = [(str(DEBIAN_CLIENT), "1")] if DEBIAN_CLIENT.exists() else []
     for client, buildkit in [("docker", "1"), *debian, ("docker", "0")]:
         environment = {**os.environ, "DOCKER_BUILDKIT": buildkit}
-        command = [client, "build", *arguments]
+        builder = "buildkit" if buildkit == "1" else "classic"
+        command = [client, "build", *arguments, "--build-arg", f"BUILDER={builder}", "."]
         found = subprocess.run(command, env=environment, capture_output=True, text=True)
         if "buildx component is missing" not in found.stderr:
             break
@@ -65,11 +71,21 @@ def size(name: str) -> int:
     return int(json.loads(found.stdout)[0]["Size"])
 
 
-def revision() -> str:
-    """The checked-out commit."""
-    command = ["git", "rev-parse", "HEAD"]
+def labels() -> dict[str, str]:
+    """What an image says of its origin: commit, version, when and where from."""
+    origin = os.environ.get("SOURCE") or _git("config", "--get", "remote.origin.url")
+    return {
+        "REVISION": _git("rev-parse", "HEAD") or "unknown",
+        "VERSION": os.environ.get("VERSION") or _git("describe", "--tags", "--always") or "unknown",
+        "CREATED": _git("log", "-1", "--format=%cI"),
+        "SOURCE": origin if origin.startswith("https://") and "@" not in origin else "",
+    }
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", *arguments]
     found = subprocess.run(command, capture_output=True, text=True)
-    return found.stdout.strip() or "unknown"
+    return found.stdout.strip()
 
 
 def main() -> None:
