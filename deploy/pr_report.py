@@ -56,20 +56,25 @@ def _gates() -> str:
 
 def _differences(title: str, kind: str, old: str) -> str:
     table, said = _dvc(kind, "diff", old, "--md")
-    note = ""
-    if UNREAD in said:
-        note = (
-            "\n\n**Not compared**: neither the cache nor a DVC remote has the old figures. "
-            "`dvc push` on the main branch shares them (docs/remotes.md)."
-        )
     rows = table.strip().splitlines()[2:]  # without the head
-    return f"### {title}\n\n{table.strip() if rows else 'No difference.'}{note}"
+    return f"### {title}\n\n{table.strip() if rows else 'No difference.'}{_missing(said)}"
+
+
+def _missing(said: str) -> str:
+    if UNREAD not in said:
+        return ""
+    return (
+        "\n\n**Not compared**: neither the cache nor a DVC remote has the old figures. "
+        "`dvc push` on the main branch shares them (docs/remotes.md)."
+    )
 
 
 def _plots(old: str, directory: Path) -> str:
-    _, said = _dvc("plots", "diff", old, "--out", str(directory))
-    note = " (of this change alone: there are no old ones here)" if UNREAD in said else ""
-    return f"### Plots\n\n`{directory.name}/index.html` beside this report{note}."
+    _dvc("plots", "diff", old, "--out", str(directory))
+    return (
+        f"### Plots\n\n`{directory.name}/index.html` beside this report; old curves where the "
+        "old figures are above."
+    )
 
 
 def _card(room: int) -> str:

@@ -58,7 +58,9 @@ def main() -> None:
     try:
         workflow = read_workflow(given.workflow)
         jobs = given.job or list(workflow.jobs)
-        cells = {job: workflow.cell(job, dict(m.split("=", 1) for m in given.matrix)) for job in jobs}
+        cells = {
+            job: workflow.cell(job, dict(m.split("=", 1) for m in given.matrix)) for job in jobs
+        }
         if given.list:
             print("\n".join(f"{job}  {workflow.matrix(job) or ''}".rstrip() for job in jobs))
             return
