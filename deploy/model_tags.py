@@ -90,7 +90,8 @@ def _image_of(tag: str) -> str:
 
 
 def _git(*arguments: str) -> str:
-    found = subprocess.run(["git", *arguments], capture_output=True, text=True)
+    command = ["git", *arguments]
+    found = subprocess.run(command, capture_output=True, text=True)
     if found.returncode:
         raise TagError(f"git {arguments[-1]}: {found.stderr.strip()}")
     return found.stdout

@@ -1,6 +1,6 @@
 """Push the images of this checkout to a registry, and say by which digests: `make push`.
 
-Log in first (`docker login`). What is deployed is named by digest and never by the tag, which moves.
+Log in first (`docker login`). What is deployed is named by its digest: the tag may move.
 """
 
 import argparse
@@ -34,7 +34,8 @@ def push(target: str, registry: str, tag: str) -> str:
 
 
 def _docker(*arguments: str) -> str:
-    found = subprocess.run(["docker", *arguments], capture_output=True, text=True)
+    command = ["docker", *arguments]
+    found = subprocess.run(command, capture_output=True, text=True)
     if found.returncode:
         raise PushError(f"docker {' '.join(arguments)}: {found.stderr.strip()}")
     return found.stdout

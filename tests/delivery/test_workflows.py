@@ -1,4 +1,4 @@
-"""The workflows, the Jenkinsfile and Dependabot's file are under the strictest linters there are."""
+"""Workflows, Jenkinsfile and Dependabot's file are under the strictest linters there are."""
 
 import re
 import subprocess
