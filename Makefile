@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats setup-delivery setup-audit secrets images audit sbom replay-gate stack-test run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean
+.PHONY: help setup setup-formats setup-delivery setup-audit secrets images audit sbom replay-gate stack-test run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean packages test-postgresql check-delivery smoke-image repro pull-results push-results freeze-outcomes pr-report push sign verify model-tag stage-tag stage-image replay-champion propose ci-steps
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -133,6 +133,64 @@ bench-large: setup ## memory and time of each stage on 5 million rows
 
 faults: setup ## kill, cut off, lock, fill and damage what the ledger needs; ONLY=name for one fault
 	$(BIN)/python -m benchmarks.faults $(if $(ONLY),--only $(ONLY))
+
+packages: ## install what tests start: PostgreSQL, Redis, Java, Chromium, promtool (needs root or sudo)
+	.ci/run packages
+
+# CI=true: what is not installed is a failure, not a skip.
+test-postgresql: setup ## every test file that starts a PostgreSQL server of its own
+	CI=true OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "slow or not slow" -n 2 --dist loadfile \
+		$$(grep -rl 'temporary_postgresql()' tests/contracts tests/monitoring tests/service)
+
+smoke-image: setup ## start IMAGE=perennial/service:latest by itself, read-only, on SQLite, and `make smoke` it
+	.ci/smoke-image
+
+check-delivery: setup setup-delivery ## workflows, Jenkinsfile and Dependabot under their linters
+	$(BIN)/python -m pytest -q tests/delivery
+
+ci-steps: setup setup-delivery ## run the steps of ci.yml here; JOB=check MATRIX="python=3.12"
+	$(BIN)/python -m deploy.ci $(addprefix --job ,$(JOB)) $(addprefix --matrix ,$(MATRIX))
+
+repro: setup ## train what is not trained yet, and ask the gates
+	$(BIN)/dvc repro
+
+pull-results: setup ## get what stages have made elsewhere, where a DVC remote is named
+	@$(BIN)/python -m deploy.dvc_remote pull
+
+push-results: setup ## share what the stages made here, where a DVC remote is named
+	@$(BIN)/python -m deploy.dvc_remote push
+
+# UNTIL, IMAGE and what else comes from outside is read from the environment by the command: make
+# would run what is inside of $$(...), in the values that it is given after its own name.
+freeze-outcomes: setup ## freeze the outcomes up to UNTIL=2013-06-01T00:00:00+00:00 for training
+	.ci/freeze-outcomes
+
+pr-report: setup ## metrics, params, plots and gates against BASE=origin/main, in build/pr-report
+	@$(BIN)/python -m deploy.pr_report --base "$${BASE:-origin/main}"
+
+push: setup ## push the images to REGISTRY=ghcr.io/owner/name as TAG=v1.2.3; prints the digests
+	@$(BIN)/python -m deploy.push --registry "$$REGISTRY" --tag "$$TAG"
+
+sign: ## sign IMAGES="name@sha256:..." with this job's identity (cosign, keyless)
+	for image in $$IMAGES; do cosign sign --yes "$$image" || exit 1; done
+
+verify: ## refuse IMAGE=name@sha256:... unless SIGNER=owner/name/.github/workflows/release.yml made it
+	.ci/verify
+
+model-tag: setup ## tag this commit model@vX.Y.Z for IMAGE=name@sha256:...; BUMP=minor
+	@$(BIN)/python -m deploy.model_tags register --image "$$IMAGE" --bump "$${BUMP:-patch}"
+
+stage-tag: setup ## note that IMAGE=name@sha256:... runs in STAGE=production from now on
+	@$(BIN)/python -m deploy.model_tags assign --image "$$IMAGE" --stage "$$STAGE"
+
+stage-image: setup ## print the image that runs in STAGE=production, by digest; nothing where none does
+	@$(BIN)/python -m deploy.model_tags current --stage "$$STAGE"
+
+replay-champion: setup ## replay-gate of CANDIDATE=image against what is in production
+	.ci/replay-champion
+
+propose: ## open a pull request with the dvc.lock of a retrain; FROM=directory UNTIL=moment
+	.ci/propose
 
 lock: setup ## compile requirements/*.in into hashed locks
 	$(LOCK) requirements/dev.in -o requirements/dev.txt

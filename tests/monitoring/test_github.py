@@ -119,7 +119,7 @@ def test_a_run_that_failed_is_a_failed_retrain_with_its_address(
 def test_the_workflow_and_its_dispatcher_agree(server: Server) -> None:
     text = WORKFLOW.read_text()
     workflow = yaml.safe_load(text)
-    assert workflow[True] == {"repository_dispatch": {"types": [EVENT]}}  # YAML reads `on` so
+    assert workflow[True]["repository_dispatch"] == {"types": [EVENT]}  # YAML reads `on` so
     assert "client_payload.retrain_id" in workflow["run-name"]
     used = set(re.findall(r"client_payload\.(\w+)", text))
     assert used <= PAYLOAD.keys()

@@ -1,0 +1,1 @@
+"""Run the workflows' own steps on this machine: `make ci-steps`."""
