@@ -32,7 +32,7 @@ def alerts() -> list[str]:
     return [rule["alert"] for rule in rules() if "alert" in rule]
 
 
-def tested() -> set[tuple[str, bool]]:
+def expectations() -> set[tuple[str, bool]]:
     """Each alert that is expected somewhere, and whether it is to fire there."""
     groups = [group for path in TESTS for group in yaml.safe_load(path.read_text())["tests"]]
     return {
@@ -62,7 +62,7 @@ def test_no_rule_is_named_twice() -> None:
 
 @pytest.mark.parametrize("alert", alerts())
 def test_an_alert_is_tested_firing_and_quiet(alert: str) -> None:
-    assert {(alert, True), (alert, False)} <= tested()
+    assert {(alert, True), (alert, False)} <= expectations()
 
 
 def test_operations_say_what_to_do_at_every_alert() -> None:
