@@ -19,7 +19,7 @@ DRIFT = Dashboard(
               "for.", "short",
               (Query("max(perennial_check_alarm)", "alarm"),
                Query("max(perennial_check_worse)", "worse")), limit=1),
-        Panel("Changed features over time", "Share of features that checks name; a change alone is told and "
+        Panel("Changed features over time", "Share that checks name; a change alone is told and "
               "not acted on.", "percentunit",
               (Query("max(perennial_check_drift_share)", "share"),), limit=0.2),
         Panel("Estimated ROC AUC", "Before outcomes come, with its interval, and what is usual.",
