@@ -1,4 +1,4 @@
-"""When the certificate ends, as Prometheus is told of it: a real Caddy, a real blackbox exporter."""
+"""When the certificate ends, as Prometheus is told of it: by a real Caddy and a real exporter."""
 
 import os
 import shutil
@@ -24,9 +24,8 @@ pytestmark = [
     pytest.mark.skipif(BLACKBOX is None, reason="prometheus-blackbox-exporter is not installed"),
     pytest.mark.skipif(not CADDY.exists(), reason="no Caddy; `make setup-delivery`"),
 ]
-ASKED = [
-    target["expr"] for _, panel in PANELS for target in panel["targets"] if "probe_" in target["expr"]
-]  # fmt: skip
+EXPRESSIONS = [target["expr"] for _, panel in PANELS for target in panel["targets"]]
+ASKED = [expression for expression in EXPRESSIONS if "probe_" in expression]
 
 
 @contextmanager

@@ -66,7 +66,8 @@ def test_every_panel_and_every_recorded_series_has_data(prometheus: Prometheus) 
         empty = {name: text for name, text in empty.items() if not values(prometheus, text)}
         time.sleep(1)
     assert empty == {}
-    nothing = [name for name, text in wanted.items() if any(map(math.isnan, values(prometheus, text)))]  # fmt: skip
+    found = {name: values(prometheus, text) for name, text in wanted.items()}
+    nothing = [name for name, numbers in found.items() if any(map(math.isnan, numbers))]
     assert nothing == []
 
 
