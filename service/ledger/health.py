@@ -1,7 +1,9 @@
 """How the ledger is, for /health/ready and for Prometheus: the same figures."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -32,7 +34,8 @@ def describe(store: Store, counts: Counts, durability: str, now: datetime) -> di
     Returns:
         `mode` direct or spooling, `durability` full or fast, rows answered, stored at once, spooled
         and replayed since the start, whether these balance, rows and bytes that wait in the spool,
-        the share of its budget, the age of its oldest row in seconds, and `warnings`.
+        the share of its budget, bytes that are free on its disk, the age of its oldest row in
+        seconds, and `warnings`.
     """
     spool, total = store.spool, store.drain.total
     oldest = spool.oldest_at
@@ -49,9 +52,18 @@ def describe(store: Store, counts: Counts, durability: str, now: datetime) -> di
         "waiting_rows": spool.rows,
         "spool_bytes": spool.bytes,
         "spool_fill": round(spool.fill, 6),
+        "disk_free_bytes": _free_bytes(spool.slot),
         "oldest_seconds": max(0, microseconds(now) - oldest) / 1e6 if oldest is not None else 0.0,
     }
     return {**state, "warnings": _warnings(state)}
+
+
+def _free_bytes(directory: Path) -> int:
+    """Of the disk; none where the directory cannot be reached, for nothing can be written there."""
+    try:
+        return shutil.disk_usage(directory).free
+    except OSError:
+        return 0
 
 
 def _warnings(state: Mapping[str, Any]) -> list[str]:
@@ -76,6 +88,7 @@ _GAUGES = {
     "waiting_rows": ("perennial_spool_rows", "Rows that wait in the spool"),
     "spool_bytes": ("perennial_spool_bytes", "Bytes of the spool on disk"),
     "spool_fill": ("perennial_spool_fill", "Share of the spool's disk budget that is spent"),
+    "disk_free_bytes": ("perennial_spool_disk_free_bytes", "Bytes free on the spool's disk"),
     "oldest_seconds": ("perennial_spool_oldest_seconds", "Age of the spool's oldest row"),
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily, Metric
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from contracts.tables import checks
 
@@ -21,6 +21,15 @@ _ESTIMATED = (
     ("perennial_check_estimated_high", "Upper end of the estimate's interval", "high"),
     ("perennial_check_usual", "The same figure out of sample at training", "usual"),
 )
+
+# Columns of the newest check's row; null = not judged.
+_JUDGED = (
+    ("perennial_check_rows", "Predictions in the newest check's window", "rows"),
+    ("perennial_check_outcomes", "Outcomes that the champion has not learned", "outcomes"),
+    ("perennial_check_drift_share", "Share of the features whose change is named", "drift_share"),
+    ("perennial_check_performance_t", "Daily loss beyond expectation, t over days",
+     "performance_t"),
+)  # fmt: skip
 
 
 def check_gauges(connection: Connection) -> list[Metric]:
@@ -39,7 +48,20 @@ def check_gauges(connection: Connection) -> list[Metric]:
         when.add_metric([], rows[0].checked_at.timestamp())
         alarm.add_metric([], float(found[0].get("alarm", False)))
         worse.add_metric([], float(found[0].get("wish") == "performance"))
-    return [when, alarm, worse, *_estimated(found[0] if found else {}), *_settled(found)]
+    judged = _judged(rows[0] if rows else None)
+    newest = found[0] if found else {}
+    return [when, alarm, worse, *judged, *_estimated(newest), *_settled(found)]
+
+
+def _judged(newest: Row[Any] | None) -> list[Metric]:
+    families: list[Metric] = []
+    for name, text, column in _JUDGED:
+        family = GaugeMetricFamily(name, text)
+        value = getattr(newest, column, None)
+        if value is not None:
+            family.add_metric([], value)
+        families.append(family)
+    return families
 
 
 def _estimated(newest: Mapping[str, Any]) -> list[Metric]:

@@ -30,6 +30,7 @@ GAUGE_RULES: dict[str, Rule] = {
     "perennial_ledger_queue": "sum",
     "perennial_ledger_unbalanced_rows": "sum",
     "perennial_spool_bytes": "sum",
+    "perennial_spool_disk_free_bytes": "min",
     "perennial_spool_rows": "sum",
     "perennial_workers": "sum",
     "process_open_fds": "worker",

@@ -13,7 +13,13 @@ _RUNNING = retrains.c.finished_at.is_(None)
 
 def monitor_gauges(connection: Connection) -> list[Metric]:
     """Without samples for what has never been."""
-    return [_alive(connection), _ended(connection), _running(connection), _rolled_back(connection)]
+    return [
+        _alive(connection),
+        _ended(connection),
+        _counted(connection),
+        _running(connection),
+        _rolled_back(connection),
+    ]
 
 
 def _alive(connection: Connection) -> Metric:
@@ -38,6 +44,17 @@ def _ended(connection: Connection) -> Metric:
     newest = select(retrains.c.state, func.max(retrains.c.finished_at)).where(~_RUNNING)
     for state, at in connection.execute(newest.group_by(retrains.c.state)):
         family.add_metric([state], at.timestamp())
+    return family
+
+
+def _counted(connection: Connection) -> Metric:
+    family = GaugeMetricFamily(
+        "perennial_retrains", "Retrains and updates of all time, by what became of them",
+        labels=["state"],
+    )  # fmt: skip
+    query = select(retrains.c.state, func.count()).group_by(retrains.c.state)
+    for state, number in connection.execute(query):
+        family.add_metric([state], number)
     return family
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, update
 from starlette.testclient import TestClient
 
 from contracts.database import make_engine, write_transaction
@@ -172,3 +172,16 @@ def test_the_newest_check_is_shown(engine: Engine, quality: Quality, alarm: bool
     shown = gauges(quality)
     assert shown["perennial_check_timestamp_seconds",] == (NOW + timedelta(days=2)).timestamp()
     assert shown["perennial_check_alarm",] == float(alarm)
+
+
+def test_what_the_newest_check_judged_is_shown(engine: Engine, quality: Quality) -> None:
+    add_check(engine, 1, {})
+    shown = gauges(quality)
+    assert shown["perennial_check_rows",] == 1
+    assert shown["perennial_check_outcomes",] == 0
+    assert ("perennial_check_drift_share",) not in shown  # it was not judged
+    with write_transaction(engine) as connection:
+        connection.execute(update(checks).values(drift_share=0.25, performance_t=1.5))
+    shown = gauges(quality)
+    assert shown["perennial_check_drift_share",] == 0.25
+    assert shown["perennial_check_performance_t",] == 1.5

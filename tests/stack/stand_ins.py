@@ -13,6 +13,7 @@ STAND_INS = {
     "PERENNIAL_POSTGRES_IMAGE": ("postgres", []),
     "PERENNIAL_PROMETHEUS_IMAGE": ("prometheus", []),
     "PERENNIAL_ALERTMANAGER_IMAGE": ("prometheus", ["PROCESS=prometheus-alertmanager"]),
+    "PERENNIAL_BLACKBOX_IMAGE": ("prometheus", ["PROCESS=prometheus-blackbox-exporter"]),
     "PERENNIAL_CADDY_IMAGE": ("caddy", []),
 }
 
