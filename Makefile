@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats setup-delivery secrets images stack-test run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean
+.PHONY: help setup setup-formats setup-delivery secrets images rollout smoke stack-test run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,6 +72,12 @@ secrets: setup ## make the secrets of docker-compose.yml that are missing, in se
 images: setup ## build the image of each process, with the bundle of this checkout
 	$(BIN)/dvc repro --quiet package
 	$(BIN)/python -m deploy.images
+
+rollout: ## replace the service of docker-compose.yml by IMAGE=, watch, keep or roll back; PROMOTE=1
+	$(BIN)/python -m deploy.rollout $(IMAGE) $(if $(PROMOTE),--promote)
+
+smoke: ## ask a running service all that it must be able to do: URL= KEY_FILE=
+	$(BIN)/python -m deploy.smoke --url $(URL) $(if $(KEY_FILE),--key-file $(KEY_FILE)) $(if $(CA),--ca $(CA)) $(if $(VERSION),--version $(VERSION))
 
 stack-test: setup setup-delivery ## docker-compose.yml for real: traffic, checks, kills
 	$(BIN)/dvc repro --quiet package

@@ -1,0 +1,32 @@
+"""Inside a replica: the newest rows that the champion answered, as JSON; argument: how many."""
+
+import json
+import sys
+
+from sqlalchemy import select
+
+from contracts.database import make_engine
+from contracts.registry import champion
+from contracts.settings import Settings
+from contracts.tables import predictions
+
+
+def main() -> None:
+    engine = make_engine(Settings().database_url)
+    with engine.connect() as connection:
+        current = champion(connection)
+        version = current.version if current else ""
+        newest = (
+            select(predictions.c.features, predictions.c.prediction, predictions.c.probability)
+            .where(predictions.c.model_version == version)
+            .order_by(predictions.c.prediction_id.desc())
+            .limit(int(sys.argv[1]))
+        )
+        rows = [
+            [json.loads(f), json.loads(p), chance] for f, p, chance in connection.execute(newest)
+        ]
+    json.dump({"version": version, "rows": rows}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
