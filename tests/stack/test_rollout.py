@@ -25,7 +25,11 @@ from tests.stack.releases import ENDS_AFTER, SLOW, release, release_with_permute
 from tests.stack.stand_ins import BASE, STAND_INS, have_base, make_stand_ins
 from tests.stack.traffic import Traffic
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # compose.Stack leaves closing its connections to the garbage collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 FLIGHT = [1020, 1200, 719, 4, 75.2, 70.1, 84.0, 190, 12.7, None, 0.3, 1007.2, 8, "UA", "EWR", "ORD"]
 ROLLS = int(os.environ.get("ROLLS", "20"))
 PORT = 18643

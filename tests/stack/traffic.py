@@ -53,9 +53,12 @@ class Traffic:
                 self._ask(connection)
             except (OSError, http.client.HTTPException) as error:
                 self.failed.append(f"{time.strftime('%H:%M:%S')} {error!r}")
+                connection.close()
                 connection = None
             self.seconds.append(time.monotonic() - began)
             time.sleep(self._pause)
+        if connection is not None:
+            connection.close()
 
     def _ask(self, connection: http.client.HTTPSConnection) -> None:
         headers = {"X-API-Key": self._key, "Content-Type": "application/json"}
