@@ -80,9 +80,9 @@ def main() -> None:
     if os.environ.get(VARIABLE):
         sys.exit(f"rollout refused: {VARIABLE} in the environment would outvote .env; unset it")
     try:
-        host = ComposeHost(Path.cwd(), find_compose(), KEY.read_text().strip())
-        plan = _plan(given)
+        command, key, plan = find_compose(), KEY.read_text().strip(), _plan(given)
         with only_one(RECORD) as record:
+            host = ComposeHost(Path.cwd(), command, key, record.lock)
             recover(host, record, plan.drain_seconds)
             roll(host, record, plan)
     except (BusyError, HostError, OSError) as error:

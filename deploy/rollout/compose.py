@@ -46,11 +46,13 @@ class ComposeHost:
         directory: with docker-compose.yml, .env and secrets/.
         command: how compose is called.
         key: of the predict and read scopes.
+        lock: descriptor that commands get: one that outlives a killed rollout holds its lock.
     """
 
     directory: Path
     command: Sequence[str]
     key: str
+    lock: int
 
     def fetch(self, image: str) -> None:
         """Pull an image unless it is there.
@@ -186,7 +188,7 @@ class ComposeHost:
         try:
             found = subprocess.run(
                 command, cwd=self.directory, env=environment, input=stdin, capture_output=True,
-                text=True, timeout=COMMAND_SECONDS,
+                text=True, timeout=COMMAND_SECONDS, pass_fds=(self.lock,),
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
             raise HostError(f"{' '.join(command[:3])}: {error}") from None

@@ -17,9 +17,14 @@ class BusyError(RuntimeError):
 
 @dataclass(frozen=True)
 class Record:
-    """Files in `directory`: state.json is rewritten, journal.jsonl only grows."""
+    """Files in `directory`: state.json is rewritten, journal.jsonl only grows.
+
+    Attributes:
+        lock: descriptor of the lock; what it is passed to holds the lock as well.
+    """
 
     directory: Path
+    lock: int = -1
 
     def note(self, step: str, **facts: object) -> None:
         """Write a line to the journal and a human one to stdout."""
@@ -41,7 +46,7 @@ class Record:
 
 @contextmanager
 def only_one(directory: Path) -> Iterator[Record]:
-    """Hold the lock; it ends with the process, however that ends.
+    """Hold the lock; it ends with the process and those it is passed to, however they end.
 
     Raises:
         BusyError: another process has it.
@@ -52,7 +57,7 @@ def only_one(directory: Path) -> Iterator[Record]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BusyError(f"another rollout runs; {directory}/journal.jsonl says where") from None
-        yield Record(directory)
+        yield Record(directory, file.fileno())
 
 
 def replace_text(path: Path, text: str) -> None:
