@@ -30,7 +30,10 @@ pytestmark = [
     # compose.Stack leaves closing its connections to the garbage collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-FLIGHT = [1020, 1200, 719, 4, 75.2, 70.1, 84.0, 190, 12.7, None, 0.3, 1007.2, 8, "UA", "EWR", "ORD"]
+REST = [70.1, 84.0, 190, 12.7, None, 0.3, 1007.2, 8, "UA", "EWR", "ORD"]
+FLIGHTS = [
+    [360 + 2 * n, 480 + 2 * n, 300 + 5 * n, n % 7 + 1, 40 + n / 8, *REST] for n in range(400)
+]
 ROLLS = int(os.environ.get("ROLLS", "20"))
 PORT = 18643
 NAME = "rollout"
@@ -95,8 +98,7 @@ def stack(
     (clone / ".env").write_text(f"# kept\nPERENNIAL_SERVICE_IMAGE={releases['one']}\n")
     try:
         made.compose("up", "-d", "--wait", "--pull", "missing", *OURS)
-        rows = [[600 + n, 700 + n, 300 + 5 * n, n % 7, 40 + n / 8, *FLIGHT[5:]] for n in range(400)]
-        wait_for(lambda: made.ask("POST", "/predict", {"instances": rows}).status == 200)
+        wait_for(lambda: made.ask("POST", "/predict", {"instances": FLIGHTS}).status == 200)
         yield made
     finally:
         made.compose("--profile", "rollout", "down", "-v", "-t", "5", check=False)
@@ -123,7 +125,7 @@ def roll(stack: Stack, image: str, *options: str) -> tuple[int, str]:
 
 def load(stack: Stack) -> Traffic:
     root = stack.execute("caddy", "cat", "/data/caddy/pki/authorities/local/root.crt")
-    return Traffic(PORT, root, stack.secret("admin_key"), FLIGHT)
+    return Traffic(PORT, root, stack.secret("admin_key"), FLIGHTS)
 
 
 def images_of(stack: Stack, service: str) -> list[str]:

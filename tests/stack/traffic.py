@@ -4,6 +4,8 @@ import http.client
 import json
 import ssl
 import time
+from collections.abc import Sequence
+from itertools import cycle
 from threading import Thread
 from typing import Any
 
@@ -18,7 +20,13 @@ class Traffic:
     """
 
     def __init__(
-        self, port: int, root: str, key: str, row: Any, threads: int = 4, pause: float = 0.02
+        self,
+        port: int,
+        root: str,
+        key: str,
+        rows: Sequence[Any],
+        threads: int = 4,
+        pause: float = 0.02,
     ) -> None:
         self.ids: list[str] = []
         self.failed: list[str] = []
@@ -26,7 +34,7 @@ class Traffic:
         self.connections = 0
         self._context = ssl.create_default_context(cadata=root)
         self._port, self._key, self._pause = port, key, pause
-        self._body = json.dumps({"features": row})
+        self._bodies = cycle([json.dumps({"features": row}) for row in rows])
         self._going = True
         self._threads = [Thread(target=self._run) for _ in range(threads)]
 
@@ -62,7 +70,7 @@ class Traffic:
 
     def _ask(self, connection: http.client.HTTPSConnection) -> None:
         headers = {"X-API-Key": self._key, "Content-Type": "application/json"}
-        connection.request("POST", "/predict", self._body, headers)
+        connection.request("POST", "/predict", next(self._bodies), headers)
         response = connection.getresponse()
         content = response.read()
         if response.status == 200:
