@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, pstdev
 from typing import Any
 
@@ -20,7 +20,8 @@ class Limits:
         errors: share of requests that fail, above the present release's share.
         slower: p95 of the time to answer, as a multiple of the present release's.
         seconds: a p95 below this is never slow.
-        requests: fewer say nothing about time.
+        late: fewer requests that took too long are chance.
+        requests: fewer of the present release's are nothing to compare with.
     """
 
     flips: float = 0.25
@@ -29,6 +30,7 @@ class Limits:
     errors: float = 0.01
     slower: float = 3.0
     seconds: float = 0.1
+    late: int = 5
     requests: int = 20
 
 
@@ -78,7 +80,20 @@ class Traffic:
 
     requests: float
     failed: float  # 5xx, and rows without a finite answer
-    p95: float | None  # seconds; None = no requests
+    times: Mapping[float, float] = field(default_factory=dict)  # seconds -> requests up to that
+
+    @property
+    def p95(self) -> float | None:
+        """The upper edge of the bucket in which the 95th of 100 requests is; None = no requests."""
+        total = max(self.times.values(), default=0.0)
+        if total == 0:
+            return None
+        return min(edge for edge, count in self.times.items() if count >= 0.95 * total)
+
+    def later_than(self, seconds: float) -> float:
+        """Requests that certainly took longer."""
+        total = max(self.times.values(), default=0.0)
+        return total - min((n for edge, n in self.times.items() if edge >= seconds), default=total)
 
 
 def traffic(before: Sequence[Replica], after: Sequence[Replica]) -> Traffic:
@@ -95,15 +110,7 @@ def traffic(before: Sequence[Replica], after: Sequence[Replica]) -> Traffic:
         for edge, count in now["buckets"].items():
             grown = count - was.get("buckets", {}).get(edge, 0.0)
             buckets[float(edge)] = buckets.get(float(edge), 0.0) + grown
-    return Traffic(requests, failed, _p95(buckets))
-
-
-def _p95(buckets: Mapping[float, float]) -> float | None:
-    """The upper edge of the bucket in which the 95th of 100 requests is."""
-    total = max(buckets.values(), default=0.0)
-    if total == 0:
-        return None
-    return min(edge for edge, count in buckets.items() if count >= 0.95 * total)
+    return Traffic(requests, failed, buckets)
 
 
 def watch(
@@ -137,9 +144,10 @@ def _most(replicas: Sequence[Replica], gauge: str) -> float:
 
 
 def _slow(new: Traffic, old: Traffic, limits: Limits) -> list[str]:
-    if new.p95 is None or new.requests < limits.requests:
+    if new.p95 is None:
         return []
     # Without requests to compare with, only what is slow by itself is.
     bar = max(limits.seconds, limits.slower * old.p95 if old.p95 not in (None, math.inf) else 0.0)
     said = "" if old.p95 is None else f", before {old.p95:g} s"
-    return [f"p95 of /predict is {new.p95:g} s{said}"] if new.p95 > bar else []
+    slow = new.p95 > bar and new.later_than(bar) >= limits.late
+    return [f"p95 of /predict is {new.p95:g} s{said}"] if slow else []

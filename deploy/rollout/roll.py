@@ -13,7 +13,7 @@ from deploy.rollout.record import Record
 from deploy.rollout.trial import PROBES, BadReleaseError, smoke, try_alone
 
 POLL_SECONDS = 1.0
-NOTHING = Traffic(0, 0, None)
+NOTHING = Traffic(0, 0)
 
 
 @dataclass(frozen=True)

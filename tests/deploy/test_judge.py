@@ -22,6 +22,12 @@ def _replica(requests: float = 0, **other: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _traffic(requests: float, failed: float, seconds: float | None) -> Traffic:
+    """All of them took so long."""
+    edges = (0.01, 0.05, 0.1, 0.5, 1.0, float("inf"))
+    return Traffic(requests, failed, {e: requests * (e >= (seconds or 0)) for e in edges})
+
+
 def test_the_same_answers_are_the_same_model() -> None:
     figures, problems = compare(_answers(SCORES), _answers(SCORES), SAME_MODEL)
 
@@ -80,7 +86,7 @@ def test_a_replica_that_began_anew_counts_from_zero() -> None:
     ids=["gone", "restarted", "not ready", "alarm"],
 )
 def test_the_state_of_a_replica_is_watched(now: list[dict[str, Any]], said: str) -> None:
-    nothing = Traffic(0, 0, None)
+    nothing = Traffic(0, 0)
 
     assert any(said in one for one in watch([_replica()], now, nothing, nothing, Limits()))
 
@@ -88,15 +94,16 @@ def test_the_state_of_a_replica_is_watched(now: list[dict[str, Any]], said: str)
 @pytest.mark.parametrize(
     ("new", "old", "said"),
     [
-        (Traffic(100, 3, 0.05), Traffic(100, 0, 0.05), "failed"),
-        (Traffic(100, 3, 0.05), Traffic(100, 3, 0.05), None),
-        (Traffic(100, 0, 1.0), Traffic(700, 0, 0.05), "p95"),
-        (Traffic(100, 0, 1.0), Traffic(700, 0, 0.5), None),
-        (Traffic(100, 0, 0.05), Traffic(700, 0, 0.01), None),
-        (Traffic(100, 0, 1.0), Traffic(0, 0, None), "p95"),
-        (Traffic(5, 0, 1.0), Traffic(700, 0, 0.05), None),
+        (_traffic(100, 3, 0.05), _traffic(100, 0, 0.05), "failed"),
+        (_traffic(100, 3, 0.05), _traffic(100, 3, 0.05), None),
+        (_traffic(100, 0, 1.0), _traffic(700, 0, 0.05), "p95"),
+        (_traffic(100, 0, 1.0), _traffic(700, 0, 0.5), None),
+        (_traffic(100, 0, 0.05), _traffic(700, 0, 0.01), None),
+        (_traffic(100, 0, 1.0), _traffic(0, 0, None), "p95"),
+        (_traffic(9, 0, 1.0), _traffic(700, 0, 0.05), "p95"),
+        (_traffic(4, 0, 1.0), _traffic(700, 0, 0.05), None),
     ],
-    ids=["errors", "as before", "slow", "both slow", "fast enough", "alone", "too few"],
+    ids=["errors", "as before", "slow", "both slow", "fast enough", "alone", "few", "too few"],
 )
 def test_errors_and_times_are_judged_beside_the_present(
     new: Traffic, old: Traffic, said: str | None
