@@ -121,7 +121,7 @@ class PretendedHost:
     def _replica(self, name: str) -> dict[str, Any]:
         count = self.requests[name]
         fast = count if name == "service" or self.slow <= 0.05 else 0.0
-        buckets = {"0.05": fast, str(self.slow + 0.001): count}
+        buckets = {"0.05": fast, "0.5": fast, str(self.slow + 0.001): count}
         return {
             "name": name, "address": name, "ready": True, "problem": None,
             "version": self.champion, "process_start_time_seconds": 1.0, "requests": count,
