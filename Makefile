@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats setup-delivery setup-audit secrets images audit sbom replay-gate stack-test run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean packages test-postgresql check-delivery smoke-image repro pull-results push-results freeze-outcomes pr-report push sign verify model-tag stage-tag stage-image replay-champion propose ci-steps
+.PHONY: help setup setup-formats setup-delivery setup-audit secrets images rollout smoke audit sbom replay-gate stack-test run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean packages test-postgresql check-delivery smoke-image repro pull-results push-results freeze-outcomes pr-report push sign verify model-tag stage-tag stage-image replay-champion propose ci-steps
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -88,6 +88,12 @@ audit: setup setup-delivery setup-audit ## vulnerabilities, licences, secrets, w
 
 sbom: setup setup-audit ## what each image is made of, as CycloneDX in build/sbom; LOCKS=1 needs no engine
 	$(BIN)/python -m deploy.sbom $(if $(LOCKS),--locks)
+
+rollout: ## replace the service of docker-compose.yml by IMAGE=, watch, keep or roll back; PROMOTE=1
+	$(BIN)/python -m deploy.rollout $(IMAGE) $(if $(PROMOTE),--promote)
+
+smoke: ## ask a running service all that it must be able to do: URL= KEY_FILE=
+	$(BIN)/python -m deploy.smoke --url $(URL) $(if $(KEY_FILE),--key-file $(KEY_FILE)) $(if $(CA),--ca $(CA)) $(if $(VERSION),--version $(VERSION))
 
 stack-test: setup setup-delivery ## docker-compose.yml for real: traffic, checks, kills
 	$(BIN)/dvc repro --quiet package
