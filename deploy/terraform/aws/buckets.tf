@@ -1,17 +1,21 @@
 # What DVC keeps: data, models, bundles (docs/remotes.md); and the balancer's log.
+locals {
+  buckets = toset(["dvc", "logs"])
+}
+
 resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_144:one region is enough for what dvc repro makes again; until 2027-05-31
   #checkov:skip=CKV2_AWS_62:nobody waits for objects; until 2027-05-31
   #checkov:skip=CKV_AWS_18:reads of the log's bucket are not logged into itself, and DVC's are by CloudTrail; until 2027-05-31
   #checkov:skip=CKV_AWS_145:DVC's bucket has our key; balancers write only to buckets with Amazon's; until 2027-05-31
-  for_each      = toset(["dvc", "logs"])
+  for_each      = local.buckets
   bucket        = "${local.name}-${each.key}-${local.account}"
   force_destroy = !var.protected
 }
 
 resource "aws_s3_bucket_public_access_block" "this" {
-  for_each                = aws_s3_bucket.this
-  bucket                  = each.value.id
+  for_each                = local.buckets
+  bucket                  = aws_s3_bucket.this[each.key].id
   block_public_acls       = true
   block_public_policy     = true
   ignore_public_acls      = true
@@ -19,16 +23,16 @@ resource "aws_s3_bucket_public_access_block" "this" {
 }
 
 resource "aws_s3_bucket_versioning" "this" {
-  for_each = aws_s3_bucket.this
-  bucket   = each.value.id
+  for_each = local.buckets
+  bucket   = aws_s3_bucket.this[each.key].id
   versioning_configuration {
     status = "Enabled"
   }
 }
 
 resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
-  for_each = aws_s3_bucket.this
-  bucket   = each.value.id
+  for_each = local.buckets
+  bucket   = aws_s3_bucket.this[each.key].id
   rule {
     bucket_key_enabled = each.key == "dvc"
     apply_server_side_encryption_by_default {
@@ -39,8 +43,8 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
-  for_each = aws_s3_bucket.this
-  bucket   = each.value.id
+  for_each = local.buckets
+  bucket   = aws_s3_bucket.this[each.key].id
   rule {
     id     = "tidy"
     status = "Enabled"
@@ -61,8 +65,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 }
 
 resource "aws_s3_bucket_policy" "this" {
-  for_each = aws_s3_bucket.this
-  bucket   = each.value.id
+  for_each = local.buckets
+  bucket   = aws_s3_bucket.this[each.key].id
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat([{
@@ -70,14 +74,14 @@ resource "aws_s3_bucket_policy" "this" {
       Effect    = "Deny"
       Principal = "*"
       Action    = "s3:*"
-      Resource  = [each.value.arn, "${each.value.arn}/*"]
+      Resource  = [aws_s3_bucket.this[each.key].arn, "${aws_s3_bucket.this[each.key].arn}/*"]
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
       }], each.key != "logs" ? [] : [{
       Sid       = "BalancerLog"
       Effect    = "Allow"
       Principal = { Service = "logdelivery.elasticloadbalancing.amazonaws.com" }
       Action    = "s3:PutObject"
-      Resource  = "${each.value.arn}/balancer/AWSLogs/${local.account}/*"
+      Resource  = "${aws_s3_bucket.this[each.key].arn}/balancer/AWSLogs/${local.account}/*"
     }])
   })
   depends_on = [aws_s3_bucket_public_access_block.this]

@@ -1,10 +1,6 @@
-# The password is drawn in the apply that needs it and goes to the database and to the secret; it is in
-# no state and no plan. AWS' managed password is not used: it rotates by itself, and processes take a
-# whole address when they start.
-ephemeral "aws_secretsmanager_random_password" "database" {
-  password_length     = 40
-  exclude_punctuation = true # it becomes part of a URL
-}
+# One apply gives the password to the database and to the secret that holds the whole address; it is in
+# no state and no plan. AWS' managed password is not used: it rotates by itself, and processes take an
+# address when they start.
 
 resource "aws_db_subnet_group" "this" {
   name       = local.name
@@ -35,7 +31,7 @@ resource "aws_db_instance" "this" {
   instance_class                      = var.database_class
   db_name                             = "perennial"
   username                            = "perennial"
-  password_wo                         = ephemeral.aws_secretsmanager_random_password.database.random_password
+  password_wo                         = var.database_password
   password_wo_version                 = var.database_password_version
   allocated_storage                   = 20
   max_allocated_storage               = 200
@@ -72,7 +68,7 @@ resource "aws_secretsmanager_secret" "this" {
 resource "aws_secretsmanager_secret_version" "database_url" {
   secret_id = aws_secretsmanager_secret.this["database-url"].id
   secret_string_wo = join("", [
-    "postgresql+psycopg://perennial:", ephemeral.aws_secretsmanager_random_password.database.random_password,
+    "postgresql+psycopg://perennial:", var.database_password,
     "@", aws_db_instance.this.address, ":", aws_db_instance.this.port, "/perennial?sslmode=require",
   ])
   secret_string_wo_version = var.database_password_version

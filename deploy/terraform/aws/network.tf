@@ -15,7 +15,7 @@ resource "aws_subnet" "public" {
   count             = 2
   vpc_id            = aws_vpc.this.id
   cidr_block        = cidrsubnet(var.cidr, 8, count.index)
-  availability_zone = local.zones[count.index]
+  availability_zone = var.zones[count.index]
   tags              = { Name = "${local.name}-public-${count.index}" }
 }
 
@@ -23,7 +23,7 @@ resource "aws_subnet" "private" {
   count             = 2
   vpc_id            = aws_vpc.this.id
   cidr_block        = cidrsubnet(var.cidr, 8, count.index + 10)
-  availability_zone = local.zones[count.index]
+  availability_zone = var.zones[count.index]
   tags              = { Name = "${local.name}-private-${count.index}" }
 }
 

@@ -5,7 +5,7 @@ resource "aws_ecs_service" "service" {
   cluster                            = aws_ecs_cluster.this.id
   task_definition                    = aws_ecs_task_definition.this["service"].arn
   launch_type                        = "FARGATE"
-  platform_version                   = "1.4.0"
+  platform_version                   = "LATEST"
   desired_count                      = var.replicas.least
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
@@ -36,7 +36,7 @@ resource "aws_ecs_service" "monitoring" {
   cluster                            = aws_ecs_cluster.this.id
   task_definition                    = aws_ecs_task_definition.this["monitoring"].arn
   launch_type                        = "FARGATE"
-  platform_version                   = "1.4.0"
+  platform_version                   = "LATEST"
   desired_count                      = 1
   deployment_minimum_healthy_percent = 0
   deployment_maximum_percent         = 100

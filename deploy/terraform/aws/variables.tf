@@ -13,6 +13,15 @@ variable "region" {
   type        = string
 }
 
+variable "zones" {
+  description = "Two of the region's availability zones."
+  type        = list(string)
+  validation {
+    condition     = length(distinct(var.zones)) == 2
+    error_message = "Two different zones."
+  }
+}
+
 variable "certificate_arn" {
   description = "The domain's certificate in ACM, in this region."
   type        = string
@@ -59,6 +68,17 @@ variable "database_multi_az" {
   default     = true
 }
 
+variable "database_password" {
+  description = "Letters and digits, drawn anew before each apply; used only when its version grows."
+  type        = string
+  sensitive   = true
+  ephemeral   = true # in no state and no plan
+  validation {
+    condition     = can(regex("^[A-Za-z0-9]{32,64}$", var.database_password))
+    error_message = "32 to 64 letters and digits: export TF_VAR_database_password=$(openssl rand -hex 20)."
+  }
+}
+
 variable "database_password_version" {
   description = "A larger number gives the database another password; deploy the service afterwards."
   type        = number
@@ -78,7 +98,7 @@ variable "autoscaling" {
 }
 
 variable "protected" {
-  description = "Whether the database, the balancer and full buckets refuse to be destroyed."
+  description = "Whether files are backed up, and database, balancer and full buckets refuse to be destroyed."
   type        = bool
   default     = true
 }

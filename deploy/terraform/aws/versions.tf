@@ -22,12 +22,7 @@ provider "aws" {
 
 data "aws_caller_identity" "this" {}
 
-data "aws_availability_zones" "this" {
-  state = "available"
-}
-
 locals {
   name    = var.name
   account = data.aws_caller_identity.this.account_id
-  zones   = slice(data.aws_availability_zones.this.names, 0, 2)
 }
