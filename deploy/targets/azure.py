@@ -1,6 +1,7 @@
 """Deploy a release to Azure Container Apps: the migration's job, the service, the scheduler.
 
-In single-revision mode requests go to the new revision once it is ready; until then the old one answers.
+In single-revision mode requests go to the new revision once it is ready; the old one answers until
+then.
 """
 
 import time

@@ -1,7 +1,7 @@
 """Deploy a release to Cloud Run: the migration's job, the service, the worker pool.
 
-Requests go to the new revision only once its startup probe has passed; otherwise the command fails and
-the old one answers on.
+Requests go to the new revision only once its startup probe has passed; otherwise the command fails
+and the old one answers on.
 """
 
 from pathlib import Path
