@@ -50,12 +50,18 @@ class Account:
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     directory = tmp_path_factory.mktemp("moto")
     command = install_moto(directory / "venv")
-    with storage_server(command, directory / "log") as address:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+        server = storage_server(command, directory / "log")
+        address = server.__enter__()
+    try:
         variables = credentials() | {"AWS_ENDPOINT_URL": address}
         found = Account(command.parent / "python", variables)
         given = VARIABLES | {"certificate_arn": found.ask("certificate")}
         terraform = {f"TF_VAR_{name}": value for name, value in given.items()}
         yield Account(found.python, variables | terraform)
+    finally:
+        server.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="module")
