@@ -18,8 +18,7 @@ def look() -> dict[str, Any]:
                    for b in buckets],
         "versioning": [s3.get_bucket_versioning(Bucket=b).get("Status") for b in buckets],
         "services": [
-            {key: each.get(key)
-             for key in ("serviceName", "desiredCount", "deploymentConfiguration")}
+            {key: each.get(key) for key in ("serviceName", "desiredCount")}
             for each in services["services"]
         ],
         "images": {
