@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats setup-delivery setup-audit secrets images rollout smoke audit sbom replay-gate stack-test run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean packages test-postgresql check-delivery smoke-image repro pull-results push-results freeze-outcomes pr-report push sign verify model-tag stage-tag stage-image replay-champion propose ci-steps
+.PHONY: help setup setup-formats setup-delivery setup-audit secrets images rollout smoke audit sbom replay-gate stack-test targets-check deploy-kubernetes deploy-ecs deploy-cloudrun deploy-azure run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean packages test-postgresql check-delivery smoke-image repro pull-results push-results freeze-outcomes pr-report push sign verify model-tag stage-tag stage-image replay-champion propose ci-steps
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -98,6 +98,24 @@ smoke: ## ask a running service all that it must be able to do: URL= KEY_FILE=
 stack-test: setup setup-delivery ## docker-compose.yml for real: traffic, checks, kills
 	$(BIN)/dvc repro --quiet package
 	$(BIN)/python -m pytest -q -m slow tests/stack
+
+targets-check: setup setup-delivery ## what can be said of the targets without an account; TF_PLUGIN_DIR= a provider mirror
+	$(BIN)/python -m deploy.targets.check $(if $(ALLOW_MISSING),--allow-missing)
+
+# IMAGE= and MONITORING_IMAGE= by digest; OPTIONS="--dry-run" prints the commands: docs/deploy/
+DEPLOY = $(BIN)/python -m deploy.targets $(1) --image "$(IMAGE)" --monitoring-image "$(MONITORING_IMAGE)" $(OPTIONS)
+
+deploy-kubernetes: setup ## deploy IMAGE= MONITORING_IMAGE= to the current context; OPTIONS="--place production"
+	$(call DEPLOY,kubernetes)
+
+deploy-ecs: setup ## deploy IMAGE= MONITORING_IMAGE= to ECS
+	$(call DEPLOY,ecs)
+
+deploy-cloudrun: setup ## deploy IMAGE= MONITORING_IMAGE= to Cloud Run; OPTIONS="--project P --region R"
+	$(call DEPLOY,cloudrun)
+
+deploy-azure: setup ## deploy IMAGE= MONITORING_IMAGE= to Container Apps; OPTIONS="--subscription ..."
+	$(call DEPLOY,azure)
 
 bench-serve: setup ## /predict against an ASGI echo and the tutorials' service, with bars
 	$(BIN)/python -m benchmarks.serve
