@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,10 @@ class Stack:
         sent = None if body is None else json.dumps(body)
         if sent is not None:
             headers["Content-Type"] = "application/json"
-        connection.request(method, path, sent, headers)
-        response = connection.getresponse()
-        return Answer(response.status, response.read())
+        with closing(connection):
+            connection.request(method, path, sent, headers)
+            response = connection.getresponse()
+            return Answer(response.status, response.read())
 
     def rows(self, query: str) -> str:
         return self.execute("postgres", "psql", "-h", "/tmp", "-U", "perennial", "-At", "-c", query,

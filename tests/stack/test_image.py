@@ -21,15 +21,13 @@ import pytest
 
 from deploy.images import MOST_MB, build, size
 from deploy.sbom import check, of_image, packages
-from tests.stack.engine import NoEngineError, engine
-from tests.stack.stand_ins import BASE, docker, have_base
+from tests.stack.stand_ins import BASE, docker
 from tests.stack.test_stack import FLIGHT
 
 pytestmark = pytest.mark.slow
 STARTS = 10
 SECONDS = 3
-TAG = "image-test"
-SERVICE = f"perennial/service:{TAG}"
+AGAIN = "image-test-again"
 CONTAINER, VOLUME = "perennial-image-test", "perennial-image-test"
 SAVED_BY_BUILDKIT = "buildkit"  # what the history of an image says of who made it
 GUARDED = (
@@ -39,26 +37,12 @@ GUARDED = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The service's image, made of this checkout."""
-    if not Path("build/bundle/manifest.json").exists():
-        pytest.skip("`make stack-test` trains what this needs")
-    work = tmp_path_factory.mktemp("image")
-    with pytest.MonkeyPatch.context() as patch:
-        try:
-            with engine(work / "engine") as host:
-                if host:
-                    patch.setenv("DOCKER_HOST", host)
-                have_base(work)
-                patch.setenv("BUILD_NETWORK", "host")
-                build("service", TAG, BASE, "")
-                yield SERVICE
-                docker("rm", "--force", CONTAINER, check=False)
-                docker("volume", "rm", "--force", VOLUME, check=False)
-        except NoEngineError as error:
-            sys.stderr.write(f"\nIMAGES NOT TESTED: {error}\n")
-            pytest.skip(str(error))
+@pytest.fixture(autouse=True, scope="module")
+def volume(service: str) -> Iterator[None]:
+    """Nothing is left behind."""
+    yield
+    docker("rm", "--force", CONTAINER, check=False)
+    docker("volume", "rm", "--force", VOLUME, check=False)
 
 
 @dataclass(frozen=True)
@@ -109,9 +93,9 @@ def test_building_again_gives_the_same_layers(service: str, tmp_path: Path) -> N
         pytest.skip("the older builder gives copies the time of day")
     for file in Path("contracts").glob("*.py"):
         file.touch()  # as another checkout would have it
-    build("service", f"{TAG}-again", BASE, "", fresh=True)
-    after = layers(f"perennial/service:{TAG}-again", tmp_path)
-    docker("image", "rm", f"perennial/service:{TAG}-again")
+    build("service", AGAIN, BASE, "", fresh=True)
+    after = layers(f"perennial/service:{AGAIN}", tmp_path)
+    docker("image", "rm", f"perennial/service:{AGAIN}")
 
     differing = {
         f"{a.made_by}: {name}": (a.entries.get(name), b.entries.get(name))

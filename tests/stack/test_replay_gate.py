@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,14 @@ import pytest
 
 from contracts.bundle import load_bundle
 from contracts.schema import FeatureSchema
-from deploy.images import build
 from deploy.replaying.container import running
 from deploy.replaying.rows import write_snapshot
 from deploy.snapshot import table_records
 from tests.bundles import make_bundle, make_rows, make_schema
-from tests.stack.engine import NoEngineError, engine
-from tests.stack.stand_ins import BASE, docker, have_base
+from tests.stack.stand_ins import docker
 
 pytestmark = pytest.mark.slow
-RELEASE, CHAMPION = "perennial/service:replay-gate-test", "replay-gate-test/champion"
+RELEASE, CHAMPION = "perennial/service:latest", "replay-gate-test/champion"
 ROWS, NEW = 600, 431
 PREDICTOR = Path("service/answer/predictor.py")
 # The last line before the model is asked, and what a fault puts after it.
@@ -70,27 +68,14 @@ Gate = Callable[..., Ended]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An engine with the image of this release, and of a champion with a small model."""
-    if not Path("build/bundle/manifest.json").exists():
-        pytest.skip("`make stack-test` trains what this needs")
+def place(service: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rows and limits; the engine has the image of a champion with a small model."""
     work = tmp_path_factory.mktemp("replay")
-    with pytest.MonkeyPatch.context() as patch:
-        try:
-            with engine(work / "engine") as host:
-                if host:
-                    patch.setenv("DOCKER_HOST", host)
-                have_base(work)
-                patch.setenv("BUILD_NETWORK", "host")
-                build("service", RELEASE.split(":")[1], BASE, "")
-                make_bundle(work / "bundle")
-                make_image(work, CHAMPION)
-                write_rows(work / "rows.parquet")
-                (work / "params.yaml").write_text(PARAMS)
-                yield work
-        except NoEngineError as error:
-            sys.stderr.write(f"\nREPLAY GATE NOT TESTED: {error}\n")
-            pytest.skip(str(error))
+    make_bundle(work / "bundle")
+    make_image(work, CHAMPION)
+    write_rows(work / "rows.parquet")
+    (work / "params.yaml").write_text(PARAMS)
+    return work
 
 
 def make_image(work: Path, name: str, *, bundle: str = "bundle", after: str = "") -> str:

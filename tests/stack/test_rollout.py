@@ -16,26 +16,18 @@ from typing import Any
 
 import pytest
 
-from deploy.images import build
 from deploy.secrets import make_secrets
-from tests.stack import compose
-from tests.stack.compose import COMPOSE, Stack, wait_for
-from tests.stack.engine import NoEngineError, engine
+from tests.stack.compose import COMPOSE, PORT, Stack, wait_for
 from tests.stack.releases import ENDS_AFTER, SLOW, release, release_with_permuted_columns
-from tests.stack.stand_ins import BASE, STAND_INS, have_base, make_stand_ins
+from tests.stack.stand_ins import docker
 from tests.stack.traffic import Traffic
 
-pytestmark = [
-    pytest.mark.slow,
-    # compose.Stack leaves closing its connections to the garbage collector.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.slow
 REST = [70.1, 84.0, 190, 12.7, None, 0.3, 1007.2, 8, "UA", "EWR", "ORD"]
 FLIGHTS = [
     [360 + 2 * n, 480 + 2 * n, 300 + 5 * n, n % 7 + 1, 40 + n / 8, *REST] for n in range(400)
 ]
 ROLLS = int(os.environ.get("ROLLS", "20"))
-PORT = 18643
 NAME = "rollout"
 QUICK = ("--canary-seconds", "4", "--watch-seconds", "4", "--drain-seconds", "2")
 OURS = ("postgres", "migrate", "service", "caddy")
@@ -43,31 +35,9 @@ KEPT, ROLLED_BACK = 0, 3
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The engine, the service's image and stand-ins; the variables that name them."""
-    if not Path("build/bundle/manifest.json").exists() or not COMPOSE.exists():
-        pytest.skip("`make stack-test` trains and installs what this needs")
-    work = tmp_path_factory.mktemp("rollout-engine")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compose, "PORT", PORT)
-        try:
-            with engine(work / "engine") as host:
-                if host:
-                    patch.setenv("DOCKER_HOST", host)
-                real = have_base(work)
-                patch.setenv("BUILD_NETWORK", "host")
-                patch.setenv("DOCKER_BUILDKIT", "1")
-                build("service", NAME, BASE, "")
-                known = real or set(STAND_INS) <= set(os.environ)  # made before
-                yield {} if known else make_stand_ins(work)
-        except NoEngineError as error:
-            sys.stderr.write(f"\nROLLOUT NOT TESTED: {error}\n")
-            pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
-def releases(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def releases(service: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     work, base = tmp_path_factory.mktemp("releases"), f"perennial/service:{NAME}"
+    docker("tag", service, base)
     made = {
         "one": base,
         "two": release(f"{NAME}/two:1", base, work / "two"),
@@ -85,7 +55,7 @@ def releases(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="module")
 def stack(
-    images: dict[str, str], releases: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    others: dict[str, str], releases: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     clone = tmp_path_factory.mktemp("rolled") / "perennial"
     subprocess.run(["git", "clone", "-q", ".", str(clone)], check=True)
@@ -93,7 +63,7 @@ def stack(
     for name in ("docker-compose.yml", "deploy"):
         shutil.rmtree(clone / name) if (clone / name).is_dir() else (clone / name).unlink()
         subprocess.run(["cp", "-r", name, clone], check=True)
-    made = Stack(clone, {**images, "COMPOSE_PROJECT_NAME": NAME})
+    made = Stack(clone, {**others, "COMPOSE_PROJECT_NAME": NAME})
     make_secrets(clone / "secrets")
     (clone / ".env").write_text(f"# kept\nPERENNIAL_SERVICE_IMAGE={releases['one']}\n")
     try:
