@@ -55,7 +55,7 @@ test: setup ## the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
 test-slow: setup ## the tests that train, clone, kill processes or need PostgreSQL
-	$(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --ignore tests/stack
+	$(BIN)/python -m pytest -q -m slow -n 3 --dist loadfile --ignore tests/stack --durations=25
 
 check: setup ## style, types, arrows between packages
 	$(BIN)/ruff check .
@@ -95,9 +95,9 @@ rollout: ## replace the service of docker-compose.yml by IMAGE=, watch, keep or 
 smoke: ## ask a running service all that it must be able to do: URL= KEY_FILE=
 	$(BIN)/python -m deploy.smoke --url $(URL) $(if $(KEY_FILE),--key-file $(KEY_FILE)) $(if $(CA),--ca $(CA)) $(if $(VERSION),--version $(VERSION))
 
-stack-test: setup setup-delivery ## docker-compose.yml for real: traffic, checks, kills
+stack-test: setup setup-delivery setup-audit ## docker-compose.yml for real: traffic, kills, rolls; ROLLS=20
 	$(BIN)/dvc repro --quiet package
-	$(BIN)/python -m pytest -q -m slow tests/stack
+	$(if $(ROLLS),ROLLS=$(ROLLS)) $(BIN)/python -m pytest -q -m slow tests/stack --durations=25
 
 targets-check: setup setup-delivery ## what can be said of the targets without an account; TF_PLUGIN_DIR= a provider mirror
 	$(BIN)/python -m deploy.targets.check $(if $(ALLOW_MISSING),--allow-missing)
@@ -161,9 +161,8 @@ faults: setup ## kill, cut off, lock, fill and damage what the ledger needs; ONL
 packages: ## install what tests start: PostgreSQL, Redis, Java, Chromium, promtool (needs root or sudo)
 	.ci/run packages
 
-# CI=true: what is not installed is a failure, not a skip.
 test-postgresql: setup ## every test file that starts a PostgreSQL server of its own
-	CI=true OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "slow or not slow" -n 2 --dist loadfile \
+	NEED_POSTGRESQL=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "slow or not slow" -n 2 --dist loadfile \
 		$$(grep -rl 'temporary_postgresql()' tests/contracts tests/monitoring tests/service)
 
 smoke-image: setup ## start IMAGE=perennial/service:latest by itself, read-only, on SQLite, and `make smoke` it

@@ -24,6 +24,7 @@ Kind = Literal[
 # shares it is the second worst: one block may have had an outage of its own.
 FACTOR = 1.35
 MISSING_MARGIN = 0.005
+LEAST_MISSING = 0.01  # fewer rows move neither answers nor what is learned from them
 UNSEEN_MARGIN = 0.01
 LEAST_DISTANCE = 0.1
 STUCK_BINS = 4  # a column that always has fewer different values may well have one for a day
@@ -100,7 +101,7 @@ def _faults(one: Bins, reference: Profile, current: Profile) -> Iterator[Fault]:
     if rows < MIN_ROWS or len(before) < 2:
         return
     missing, usual = after[MISSING] / rows, _second(before[:, MISSING] / before.sum(axis=1))
-    if missing > FACTOR * usual + MISSING_MARGIN:
+    if missing > max(LEAST_MISSING, FACTOR * usual + MISSING_MARGIN):
         yield Fault(one.name, "missing", float(missing), usual)
     unseen, usual = after[UNSEEN] / rows, _second(_unseen_alone(before))
     if unseen > FACTOR * usual + UNSEEN_MARGIN:
