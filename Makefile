@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Threads that wait for work give the processor away: two trainings at once otherwise stall each other.
 export OMP_WAIT_POLICY ?= PASSIVE
+# Stages say `python`, which is .venv's also where nobody has activated it.
+REPRO := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header -q
 
@@ -77,7 +79,7 @@ secrets: setup ## make the secrets of docker-compose.yml that are missing, in se
 	$(BIN)/python -m deploy.secrets
 
 images: setup ## build the image of each process, with the bundle of this checkout
-	$(BIN)/dvc repro --quiet package
+	$(REPRO) --quiet package
 	$(BIN)/python -m deploy.images
 
 replay-gate: setup ## logged rows through two images: CHAMPION=image CANDIDATE=image ROWS=snapshot.parquet
@@ -96,7 +98,7 @@ smoke: ## ask a running service all that it must be able to do: URL= KEY_FILE=
 	$(BIN)/python -m deploy.smoke --url $(URL) $(if $(KEY_FILE),--key-file $(KEY_FILE)) $(if $(CA),--ca $(CA)) $(if $(VERSION),--version $(VERSION))
 
 stack-test: setup setup-delivery setup-audit ## docker-compose.yml for real: traffic, kills, rolls; ROLLS=20
-	$(BIN)/dvc repro --quiet package
+	$(REPRO) --quiet package
 	$(if $(ROLLS),ROLLS=$(ROLLS)) $(BIN)/python -m pytest -q -m slow tests/stack --durations=25
 
 targets-check: setup setup-delivery ## what can be said of the targets without an account; TF_PLUGIN_DIR= a provider mirror
@@ -121,22 +123,22 @@ bench-serve: setup ## /predict against an ASGI echo and the tutorials' service, 
 	$(BIN)/python -m benchmarks.serve
 
 bench-drift: setup ## false alarms and power of the drift check, beside Evidently's defaults
-	$(BIN)/dvc repro --quiet prepare
+	$(REPRO) --quiet prepare
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.drift $(if $(WINDOWS),--windows $(WINDOWS))
 
 bench-estimate: setup ## estimated against realised performance, by week and month
-	$(BIN)/dvc repro --quiet package
+	$(REPRO) --quiet package
 	$(BIN)/python -m benchmarks.estimate
 
 bench-gate: setup ## sabotaged, honest and better challengers before the gate of retrains
-	$(BIN)/dvc repro --quiet package
+	$(REPRO) --quiet package
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.gate
 
 bench-scale: setup ## a check of 100,000 to 10 million logged rows of 50 columns, beside Evidently
 	$(BIN)/python -m benchmarks.scale $(if $(ROWS),--rows $(ROWS))
 
 bench-harm: setup ## what a check calls harmful, before and after outcomes, beside Evidently
-	$(BIN)/dvc repro --quiet package
+	$(REPRO) --quiet package
 	$(BIN)/python -m benchmarks.harm $(if $(DRAWS),--draws $(DRAWS))
 
 soak: setup ## memory and errors of the service in half an hour of load; MINUTES=5 for less
@@ -175,7 +177,7 @@ ci-steps: setup setup-delivery ## run the steps of ci.yml here; JOB=check MATRIX
 	$(BIN)/python -m deploy.ci $(addprefix --job ,$(JOB)) $(addprefix --matrix ,$(MATRIX))
 
 repro: setup ## train what is not trained yet, and ask the gates
-	$(BIN)/dvc repro
+	$(REPRO)
 
 pull-results: setup ## get what stages have made elsewhere, where a DVC remote is named
 	@$(BIN)/python -m deploy.dvc_remote pull
