@@ -99,7 +99,7 @@ smoke: ## ask a running service all that it must be able to do: URL= KEY_FILE=
 
 stack-test: setup setup-delivery setup-audit ## docker-compose.yml for real: traffic, kills, rolls; ROLLS=20
 	$(REPRO) --quiet package
-	$(if $(ROLLS),ROLLS=$(ROLLS)) $(BIN)/python -m pytest -q -m slow tests/stack --durations=25
+	$(if $(ROLLS),ROLLS=$(ROLLS)) $(BIN)/python -m pytest -q -m slow $(or $(TESTS),tests/stack) --durations=25
 
 targets-check: setup setup-delivery ## what can be said of the targets without an account; TF_PLUGIN_DIR= a provider mirror
 	$(BIN)/python -m deploy.targets.check $(if $(ALLOW_MISSING),--allow-missing)
