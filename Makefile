@@ -57,7 +57,7 @@ test: setup ## the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
 test-slow: setup ## the tests that train, clone, kill processes or need PostgreSQL
-	$(BIN)/python -m pytest -q -m slow -n 3 --dist loadfile --ignore tests/stack --durations=25
+	$(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --ignore tests/stack --durations=25
 
 check: setup ## style, types, arrows between packages
 	$(BIN)/ruff check .
