@@ -5,7 +5,6 @@ params.monitoring.recalibrate. A rollback takes it back, as any other promotion.
 """
 
 import argparse
-import json
 import platform
 import sys
 import tempfile
@@ -14,10 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine
 from uuid_utils import uuid7
 
 from contracts.bundle import OFFSETS, RECALIBRATES, Bundle, base_of, load_bundle, save_bundle
@@ -28,17 +26,19 @@ from contracts.params import load_params
 from contracts.registry import champion, promote, register, take_turns
 from contracts.schema import EVENT_TIME, OUTCOME
 from contracts.settings import Settings
-from contracts.tables import checks
-from contracts.traffic import current_traffic
 from monitoring import decisions, leases
 from monitoring.attempts import LEASE
 from monitoring.check import REFUSALS, NoChampionError
 from monitoring.governor import Answer, Trigger
+from monitoring.hindrance import divided_traffic, hindrance
 from monitoring.recalibration import Labelled, Proposal, propose
 from monitoring.windows import read_labelled
 
 ACTOR = "recalibration"
 MAX_ROWS = 200_000
+# Share of the rows: what fewer of them say moves an offset by less than the shipped `least_change`,
+# unless their own answers are off by two in log-odds.
+LEAST_CONCERNED = 0.05
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def run_recalibration(
 ) -> Recalibration:
     """Fit the champion's offsets to the newest mature outcomes; promote them if they changed.
 
-    Nothing is changed while the data has faults, traffic is divided, or a retrain is running.
+    Nothing is changed while the rows have faults, traffic is divided, or a retrain is running.
 
     Args:
         dry: only tell what would be done.
@@ -68,7 +68,7 @@ def run_recalibration(
         current = champion(connection)
         if current is None:
             raise NoChampionError
-        hindered = hindrance(connection)
+        hindered = hindrance(connection, _since(now, params), LEAST_CONCERNED)
         bundle = load_bundle(settings.bundles_dir / current.version)
         base = base_of(bundle, settings.bundles_dir)
         labelled = _labelled(connection, base, now, params)
@@ -93,30 +93,15 @@ def run_recalibration(
         return kept(str(taken))
 
 
-def hindrance(connection: Connection) -> str | None:
-    """Why nothing should be learned from outcomes now; None = nothing stands against it."""
-    if divided := divided_traffic(connection):
-        return divided
-    query = select(checks).order_by(checks.c.checked_at.desc()).limit(1)
-    newest = connection.execute(query).one_or_none()
-    inputs: dict[str, Any] = (json.loads(newest.findings).get("inputs") or {}) if newest else {}
-    if inputs.get("state") == "alarm":
-        return f"the data has faults, nothing is learned: {'; '.join(inputs['reasons'])}"
-    return None
-
-
-def divided_traffic(connection: Connection) -> str | None:
-    """Why a promotion would disturb; None = the champion answers everything."""
-    traffic = current_traffic(connection)
-    if traffic is None or traffic.rule.mode == "champion":
-        return None
-    return f"traffic is divided ({traffic.rule.mode}); a promotion would end that"
+def _since(now: datetime, params: Recalibrate) -> datetime:
+    """Time of the earliest row that the offsets of now are fitted to."""
+    return now - timedelta(days=params.days, hours=params.mature_hours)
 
 
 def _labelled(connection: Connection, base: Bundle, now: datetime, params: Recalibrate) -> Labelled:
     """Rows of the judged days with their outcomes, answered by the model as it was trained."""
     target = base.schema.target
-    start = now - timedelta(days=params.judged_days + params.days, hours=params.mature_hours)
+    start = _since(now, params) - timedelta(days=params.judged_days)
     rows = read_labelled(connection, now, start, MAX_ROWS)
     if rows.empty:
         times = pd.Series([], dtype="datetime64[us, UTC]")

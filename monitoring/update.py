@@ -21,7 +21,7 @@ from monitoring.challenge import Clock
 from monitoring.check import NoChampionError
 from monitoring.erasure import wanted_retrain
 from monitoring.governor import UPDATE, Answer, Trigger
-from monitoring.recalibrate import hindrance
+from monitoring.hindrance import hindrance
 from monitoring.retrain import Outcome, run_retrain
 from monitoring.updating import Span, count_outcomes, span_of, way_of
 
@@ -72,7 +72,7 @@ def _refusal(connection: Connection, base: Bundle, span: Span, rows: int) -> str
         )
     if owed := wanted_retrain(connection):
         return f"a retrain is owed, {owed}; an update would keep what it is to forget"
-    if hindered := hindrance(connection):
+    if hindered := hindrance(connection, span.after):
         return hindered
     if not rows:
         return (

@@ -40,7 +40,7 @@ def blind(
     version = register(world.engine, world.bundles, tmp_path / "blind", FEBRUARY, {})
     with write_transaction(world.engine) as connection:
         promote(connection, version, actor="test", reason="blind", now=FEBRUARY)
-    return World(world.engine, load_bundle(world.bundles / version), world.bundles, world.reports)
+    return replace(world, bundle=load_bundle(world.bundles / version))
 
 
 def _check(world: World, params: Params) -> Check:

@@ -1,14 +1,14 @@
 """A recalibration is the champion's model with offsets: registered, promoted, reversible."""
 
 import json
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import delete, insert
 
 from contracts.bundle import RECALIBRATES, load_bundle
 from contracts.database import write_transaction
@@ -23,6 +23,7 @@ from contracts.traffic_rules import change_traffic, check_traffic
 from monitoring import decisions, leases
 from monitoring.attempts import LEASE
 from monitoring.check import run_check
+from monitoring.quality import Fault
 from monitoring.recalibrate import Recalibration, run_recalibration, save_recalibrated
 from monitoring.recalibration import as_trained
 from monitoring.windows import read_rows
@@ -119,17 +120,40 @@ def test_a_dry_run_changes_nothing(late: World) -> None:
     assert len(list(late.bundles.iterdir())) == 1
 
 
-def test_faults_of_the_data_are_never_learned(late: World) -> None:
-    inputs = {"state": "alarm", "reasons": ["temp: a changed unit"]}
-    row = {"check_id": "1", "checked_at": NOW, "window_from": FEBRUARY, "window_to": NOW, "rows": 1,
-           "model_version": late.bundle.version, "outcomes": 0, "decision": "keep", "reason": "",
-           "findings": json.dumps({"inputs": inputs})}  # fmt: skip
-    with write_transaction(late.engine) as connection:
+def _note_fault(world: World, share: float, until: datetime) -> None:
+    """A check of the days before `until` found so many rows missing."""
+    fault = Fault("temp", "missing", share, 0.0)
+    findings = {"inputs": {"state": "alarm", "reasons": [str(fault)], "faults": [asdict(fault)]}}
+    row = {"check_id": "1", "checked_at": until, "window_from": FEBRUARY, "window_to": until,
+           "rows": 1, "model_version": world.bundle.version, "outcomes": 0, "decision": "keep",
+           "reason": "", "findings": json.dumps(findings)}  # fmt: skip
+    with write_transaction(world.engine) as connection:
         connection.execute(insert(checks).values(row))
+
+
+def test_faults_of_the_data_are_never_learned(late: World) -> None:
+    _note_fault(late, 0.2, NOW)
     found = _run(late)
 
     assert not found.changed
-    assert found.reason == "the data has faults, nothing is learned: temp: a changed unit"
+    assert found.reason.startswith("the data has faults, nothing is learned: temp: 20.0% of")
+
+
+def test_a_fault_of_a_few_rows_moves_no_offset_and_stops_none(late: World) -> None:
+    _note_fault(late, 0.02, NOW)
+
+    assert _run(late).changed
+
+
+def test_a_check_says_nothing_of_rows_that_came_after_its_window(late: World) -> None:
+    learned = timedelta(days=PARAMS.days, hours=PARAMS.mature_hours)
+    _note_fault(late, 0.2, NOW - learned + timedelta(hours=1))
+    assert not _run(late).changed
+    with write_transaction(late.engine) as connection:
+        connection.execute(delete(checks))
+    _note_fault(late, 0.2, NOW - learned)
+
+    assert _run(late).changed
 
 
 def test_divided_traffic_is_not_disturbed(late: World, tmp_path: Path) -> None:

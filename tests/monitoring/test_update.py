@@ -3,7 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -33,6 +33,7 @@ from monitoring.governor import Trigger
 from monitoring.history import read_history
 from monitoring.leases import LENGTH, release, take, utc_now
 from monitoring.probation import run_probation
+from monitoring.quality import Fault
 from monitoring.recalibrate import save_recalibrated
 from monitoring.retrain import Outcome
 from monitoring.triggers import of_person, of_update_schedule
@@ -156,14 +157,15 @@ def test_faults_of_the_data_are_never_learned(
     online: World, params: Params, tmp_path: Path, spring: pd.DataFrame
 ) -> None:
     online.answer(spring)
-    inputs = {"state": "alarm", "reasons": ["temp: a changed unit"]}
+    fault = Fault("temp", "missing", 0.02, 0.0)  # a model can learn from few rows
+    inputs = {"state": "alarm", "reasons": [str(fault)], "faults": [asdict(fault)]}
     row = {"check_id": "1", "checked_at": APRIL, "window_from": FEBRUARY, "window_to": APRIL,
            "model_version": online.bundle.version, "outcomes": 0, "decision": "keep", "reason": "",
            "rows": 1, "findings": json.dumps({"inputs": inputs})}  # fmt: skip
     with write_transaction(online.engine) as connection:
         connection.execute(insert(checks).values(row))
 
-    assert "temp: a changed unit" in _refused(online, params, tmp_path)
+    assert "temp: 2.0% of the values are missing" in _refused(online, params, tmp_path)
 
 
 def test_what_is_to_be_forgotten_is_not_handed_on(
