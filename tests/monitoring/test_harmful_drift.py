@@ -1,6 +1,7 @@
 """Through a whole check: drift in an unused column asks for nothing, harmful drift retrains."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
