@@ -11,7 +11,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats setup-delivery setup-audit secrets images rollout smoke audit sbom replay-gate stack-test targets-check deploy-kubernetes deploy-ecs deploy-cloudrun deploy-azure run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean packages test-postgresql check-delivery smoke-image repro pull-results push-results freeze-outcomes pr-report push sign verify model-tag stage-tag stage-image replay-champion propose ci-steps
+.PHONY: help setup setup-formats setup-delivery setup-audit secrets images rollout smoke audit sbom replay-gate stack-test targets-check deploy-kubernetes deploy-ecs deploy-cloudrun deploy-azure run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean packages test-postgresql check-delivery smoke-image repro pull-results push-results freeze-outcomes pr-report push scan sign verify model-tag stage-tag stage-image replay-champion propose ci-steps
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -196,8 +196,11 @@ pr-report: setup ## metrics, params, plots and gates against BASE=origin/main, i
 push: setup ## push the images to REGISTRY=ghcr.io/owner/name as TAG=v1.2.3; prints the digests
 	@$(BIN)/python -m deploy.push --registry "$$REGISTRY" --tag "$$TAG"
 
-sign: ## sign IMAGES="name@sha256:..." with this job's identity (cosign, keyless)
-	for image in $$IMAGES; do cosign sign --yes "$$image" || exit 1; done
+scan: ## known vulnerabilities that have a fix, in all that build/sbom lists (grype)
+	.ci/scan
+
+sign: ## sign IMAGES="name@sha256:..." with this job's identity, attest their bills (cosign, keyless)
+	.ci/sign
 
 verify: ## refuse IMAGE=name@sha256:... unless SIGNER=owner/name/.github/workflows/release.yml made it
 	.ci/verify

@@ -22,7 +22,6 @@ def relay(port: int, key: Path) -> None:
         begun = time.perf_counter()
         try:
             headers = {"X-API-Key": key.read_text(), "Content-Type": "application/json"}
-            begun = time.perf_counter()
             connection.request(method, path, body, headers)
             response = connection.getresponse()
             status, said = response.status, response.read().decode()

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean, pstdev
+from statistics import correlation, fmean, pstdev
 from typing import Any
 
 Replica = Mapping[str, Any]  # as probes/vitals.py prints it
@@ -66,12 +66,9 @@ def compare(
 
 def _correlation(left: Sequence[float], right: Sequence[float]) -> float:
     """Pearson's; 1 where both are constant and the same, 0 where one alone is constant."""
-    spreads = pstdev(left) * pstdev(right)
-    if spreads == 0:
+    if pstdev(left) * pstdev(right) == 0:
         return float(list(left) == list(right))
-    means = fmean(left), fmean(right)
-    together = fmean((a - means[0]) * (b - means[1]) for a, b in zip(left, right, strict=True))
-    return together / spreads
+    return correlation(left, right)
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import yaml
 
 OVERLAYS = Path("deploy/kubernetes/overlays")
 TERRAFORM = Path("deploy/terraform/aws")
 FOLDERS = ("deploy/kubernetes", "deploy/cloudrun", "deploy/azure")
 TOOLS = Path(".venv-delivery/bin")
-LINT = (
-    "{extends: default, rules: {document-start: disable, line-length: {max: 150, "
-    "allow-non-breakable-words: true, allow-non-breakable-inline-mappings: true}}}"
-)
 SCHEMAS = {
     "deploy/cloudrun": Path("deploy/cloudrun/schema.json"),
     "deploy/azure": Path("deploy/azure/schema.json"),
@@ -42,7 +38,7 @@ class FoundError(RuntimeError):
 
 def check_style() -> None:
     """yamllint."""
-    _run([_tool("yamllint"), "--strict", "-d", LINT, *FOLDERS])
+    _run([_tool("yamllint"), "--strict", "-c", ".yamllint.yml", *FOLDERS])
 
 
 def check_overlays() -> None:

@@ -60,7 +60,7 @@ def small(tmp_path: Path) -> Path:
 
 def test_every_job_and_action_of_ci_is_known() -> None:
     workflow = read_workflow(CI)
-    assert set(workflow.jobs) == {"check", "test", "slow", "images", "audit"}
+    assert set(workflow.jobs) == {"check", "test", "slow", "images", "stack", "audit"}
     for job in workflow.jobs:
         assert workflow.labels(job) == ["ubuntu-latest"]
         assert {action.split("@")[0] for action in remote_actions(workflow, job)} <= set(STAND_INS)
