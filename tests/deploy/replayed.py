@@ -10,15 +10,18 @@ import numpy as np
 
 from contracts.bundle import Bundle, load_bundle
 from contracts.replay_params import Replay
-from deploy.replaying.compare import Side
+from deploy.replaying.compare import Compared, Side
 from deploy.replaying.door import BrokenDoorError, Reply
+from deploy.replaying.report import Replayed, as_figures
 from deploy.replaying.rows import Snapshot, read_snapshot, write_snapshot
+from deploy.replaying.verdict import judge
 from deploy.snapshot import table_records
 from service.answer.predictor import READERS
 from tests.bundles import make_rows, make_schema
 
 QUICK = Replay.model_validate({"min_rows": 20, "latency": {"requests": 20}})
 Instance = dict[str, Any]
+NAMES = Replayed("champion:1", "candidate:1", "sha256:a", "sha256:b", "v1", "v2")
 
 
 class CrashError(Exception):
@@ -95,3 +98,7 @@ def make_snapshot(
         frame.loc[new_category_at, "carrier"] = "ZZ"
     write_snapshot(path, table_records(frame, make_schema(), rows))
     return read_snapshot(path)
+
+
+def figures_of(found: Compared, snapshot: Snapshot, params: Replay = QUICK) -> dict[str, Any]:
+    return as_figures(NAMES, snapshot, found, judge(found, params), params.worst)
