@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from contracts.bundle import load_bundle, save_bundle
+from contracts.bundle import Bundle, load_bundle, save_bundle
 from tests.stack.stand_ins import docker
 
 MODULE = "service/answer/predictor.py"
@@ -47,9 +47,18 @@ def release_with_permuted_columns(tag: str, base: str, bundle: Path, work: Path)
     numbers = [one for one in schema["features"] if one["kind"] in ("numeric", "integer")]
     others = [one for one in schema["features"] if one not in numbers]
     schema["features"] = [*reversed(numbers), *others]
+    return _with_file(tag, base, found, work, "schema.json", json.dumps(schema).encode())[0]
+
+
+def release_with_another_version(tag: str, base: str, bundle: Path, work: Path) -> tuple[str, str]:
+    """It answers as before by another version of the model: image, version."""
+    return _with_file(tag, base, load_bundle(bundle), work, "model_card.md", b"# Again\n")
+
+
+def _with_file(
+    tag: str, base: str, found: Bundle, work: Path, name: str, text: bytes
+) -> tuple[str, str]:
     facts = {k: v for k, v in found.manifest.items() if k not in ("format", "files", "sizes")}
-    files = {**found.files, "schema.json": json.dumps(schema).encode()}
-    save_bundle(work / "bundle", files, facts)
-    return release(
-        tag, base, work, lines="RUN rm -r /app/build/bundle\nCOPY bundle /app/build/bundle"
-    )
+    version = save_bundle(work / "bundle", {**found.files, name: text}, facts)
+    lines = "RUN rm -r /app/build/bundle\nCOPY bundle /app/build/bundle"
+    return release(tag, base, work, lines=lines), version

@@ -18,7 +18,13 @@ import pytest
 
 from deploy.secrets import make_secrets
 from tests.stack.compose import COMPOSE, PORT, Stack, wait_for
-from tests.stack.releases import ENDS_AFTER, SLOW, release, release_with_permuted_columns
+from tests.stack.releases import (
+    ENDS_AFTER,
+    SLOW,
+    release,
+    release_with_another_version,
+    release_with_permuted_columns,
+)
 from tests.stack.stand_ins import docker
 from tests.stack.traffic import Traffic
 
@@ -150,6 +156,23 @@ def test_rolling_to_the_next_release_and_back_fails_no_request(
     assert traffic.connections == 4
     all_are_rows(stack, traffic.ids)
     assert "# kept" in (stack.directory / ".env").read_text()
+
+
+def test_a_release_brings_its_own_version_of_the_model(
+    stack: Stack, releases: dict[str, str], tmp_path: Path
+) -> None:
+    image, version = release_with_another_version(
+        f"{NAME}/own:1", releases["one"], Path("build/bundle"), tmp_path / "own"
+    )
+    with load(stack) as traffic:
+        code, said = roll(stack, image, "--promote")
+    report("its own version", traffic)
+    assert code == KEPT, said
+    assert traffic.failed == []
+    settled(stack, image)
+    all_are_rows(stack, traffic.ids)
+    answered = stack.ask("POST", "/predict", {"instances": FLIGHTS[:1]}).body
+    assert json.loads(answered)["model_version"] == version
 
 
 @pytest.mark.parametrize(
