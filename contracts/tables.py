@@ -204,6 +204,16 @@ api_keys = Table(
     Column("quota", String(100)),  # in rows, like "1000000/day"; null = no limit
 )
 
+# One row per browser that has signed in with a key; its token is in its cookie alone.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # SHA-256 of the token
+    Column("key_id", String(36), nullable=False),  # whose rights it has, while that key is valid
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+
 # Append-only: who did what to the product; each row's hash covers the one before it.
 audit_log = Table(
     "audit_log",

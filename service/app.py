@@ -25,6 +25,7 @@ from service.access.key_ring import KeyRing
 from service.access.limits import make_limits
 from service.access.oidc import make_tokens
 from service.access.refusals import Refusals
+from service.access.sessions import Sessions
 from service.answer.answering import Answering
 from service.answer.decoder import MAX_PROBLEMS, InvalidRequestError, Problem
 from service.answer.explain import Explainer
@@ -49,12 +50,14 @@ from service.protocols import invocations, v2, vertex
 from service.protocols.describe import describe_adapters
 from service.routes import (
     api_page,
+    assets,
     checks,
     health,
     models,
     outcomes,
     predictions,
     reports,
+    sign_in,
     traffic,
     wanted,
 )
@@ -98,8 +101,8 @@ def create_app(
     app.state.parts = parts
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     for module in (
-        outcomes, wanted, predictions, models, traffic, checks, reports, health, api_page, v2,
-        invocations, vertex,
+        outcomes, wanted, predictions, models, traffic, checks, reports, health, api_page, sign_in,
+        assets, v2, invocations, vertex,
     ):  # fmt: skip
         app.include_router(module.router)
     for known in KNOWN:
@@ -147,7 +150,9 @@ def _make_parts(
     shadow = Shadow(ledger.run, metrics, clock)
     metrics.registry.register(TrafficState(watcher))
     refusals = Refusals(ledger.run, clock)
-    access = Access(settings, KeyRing(engine, clock), refusals, make_tokens(settings))
+    keys = KeyRing(engine, clock)
+    sessions = Sessions(engine, keys, ledger.run, clock)
+    access = Access(settings, keys, refusals, sessions, make_tokens(settings))
     metrics.registry.register(State(watcher, access, time.monotonic))
     return Parts(
         settings=settings,

@@ -54,21 +54,7 @@ def get_parts(request: Request) -> Parts:
 
 PartsDep = Annotated[Parts, Depends(get_parts)]
 
-# Our own pages run no script and load nothing from elsewhere.
-_PAGE_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
-)
-
 
 def json_response(content: Any, status: int = 200) -> Response:
     """JSON from dicts, dataclasses and datetimes."""
     return Response(msgspec.json.encode(content), status, media_type="application/json")
-
-
-def page_response(template: str, **values: Any) -> Response:
-    """A page from service/pages."""
-    from service.templates import find_template  # Jinja, which no prediction needs
-
-    html = find_template(template).render(**values)
-    return Response(html, media_type="text/html", headers={"Content-Security-Policy": _PAGE_POLICY})

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from service.border.log_lines import visible
 
+ASSETS = Path(__file__).parent / "assets"
 BRIEF = 160
 LONG = 120  # characters of a name
 
@@ -28,7 +30,18 @@ def _environment() -> Environment:
     )
     environment.filters.update(minute=_minute, figure=_figure, brief=_brief, short=_short)
     environment.filters.update(share=_share)
+    environment.globals.update(asset=_asset)
     return environment
+
+
+@cache
+def asset_hash(name: str) -> str:
+    """Names an asset's content, so that browsers keep it for good and see a new one at once."""
+    return sha256((ASSETS / name).read_bytes()).hexdigest()[:12]
+
+
+def _asset(name: str) -> str:
+    return f"/assets/{name}?v={asset_hash(name)}"
 
 
 def _visible(value: object) -> object:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from starlette.types import Scope as Request
 
@@ -19,17 +20,19 @@ from service.access.key_ring import Entry, KeyRing
 from service.access.key_store import digest_of
 from service.access.oidc import BadTokenError, looks_like_token
 from service.access.refusals import Refusals, RefusedError
+from service.access.sessions import Sessions, cookie_token, has_csrf
 
 if TYPE_CHECKING:
     from service.access.tokens import Tokens
 
 OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/ping", "/v2/health/live",
-                        "/v2/health/ready"})  # fmt: skip
+                        "/v2/health/ready", "/sign-in"})  # fmt: skip
+ASSETS = "/assets/"  # what pages look like, the same for everybody
 _PREDICTING = re.compile(
     r"/predict|/invocations|/vertex/predict|/v2/models/[^/]+(/versions/[^/]+)?/infer"
 )
 _READING = frozenset({"GET", "HEAD"})
-_SENDING: dict[str, Scope] = {"/predict": "predict", "/outcomes": "outcomes"}
+_SENDING: dict[str, Scope] = {"/predict": "predict", "/outcomes": "outcomes", "/sign-out": "read"}
 _OPEN_SCOPES: frozenset[Scope] = frozenset({"predict", "outcomes", "read"})
 ANYBODY = Caller("", "anybody", _OPEN_SCOPES)  # while access is open
 # Vertex AI or SageMaker has checked its caller, and lets none of our other paths be reached.
@@ -48,9 +51,19 @@ class UnauthenticatedError(RefusedError):
 
     reason = "no valid key"
 
-    def __init__(self, challenge: str) -> None:
+    def __init__(self, sign_in: str | None = None) -> None:
         super().__init__("send a valid key: `Authorization: Bearer KEY` or `X-API-Key: KEY`")
-        self.challenge = challenge
+        self.sign_in = sign_in  # where a person can; None = a program asks
+
+
+class ForgedError(RefusedError):
+    """A browser's session changes something, and none of our pages has said so."""
+
+    reason = "no token of our pages"
+
+    def __init__(self, actor: str) -> None:
+        super().__init__("this page is too old, or is not ours: load it again")
+        self.actor = actor
 
 
 class ForbiddenError(RefusedError):
@@ -64,7 +77,7 @@ class ForbiddenError(RefusedError):
 
 def required_scope(method: str, path: str) -> Scope | None:
     """What a request needs; None = nothing. What is not listed needs read, or to change, admin."""
-    if path in OPEN_PATHS:  # any method: the router answers 405
+    if path in OPEN_PATHS or path.startswith(ASSETS):  # any method: the router answers 405
         return None
     if method in _READING:
         return "read"
@@ -99,6 +112,7 @@ class Access:
     """Lets requests in or refuses them, and has refusals written down.
 
     Args:
+        sessions: of browsers.
         tokens: of an identity provider; None = only keys count.
         seconds: since 1970.
 
@@ -111,6 +125,7 @@ class Access:
         settings: Settings,
         keys: KeyRing,
         refusals: Refusals,
+        sessions: Sessions,
         tokens: "Tokens | None" = None,
         seconds: Callable[[], float] = time.time,
     ) -> None:
@@ -119,6 +134,7 @@ class Access:
         self._hosts = host_pattern(settings)
         self._keys = keys
         self._refusals = refusals
+        self.sessions = sessions
         self._tokens = tokens
         self._seconds = seconds
 
@@ -144,15 +160,15 @@ class Access:
         await self._refusals.stop()
 
     def admit(self, request: Request, headers: Headers) -> Caller | None:
-        """Who asks, if they may; None = a token that `admit_token` has to verify first.
+        """Who asks, if they may; None = a token or session that `admit_unknown` looks at first.
 
         Args:
             request: the ASGI scope.
             headers: its headers as a dict; the last of several counts.
 
         Raises:
-            BadHostError, BadHeaderError, OddPathError, UnauthenticatedError, ForbiddenError:
-                and the audit log will have it.
+            BadHostError, BadHeaderError, OddPathError, UnauthenticatedError, ForbiddenError,
+            ForgedError: and the audit log will have it.
         """
         try:
             return self._admit(request, headers)
@@ -167,26 +183,34 @@ class Access:
         except RefusedError:
             return None
 
-    async def admit_token(self, request: Request, headers: Headers) -> Caller:
-        """As `admit`, for a token that was not seen before.
+    async def admit_unknown(self, request: Request, headers: Headers) -> Caller:
+        """As `admit`, for a token or session that was not seen before.
 
         Raises:
             IssuerUnavailableError: the identity provider cannot be reached.
             UnauthenticatedError, ForbiddenError: as for keys.
         """
         method, path = request["method"], request["path"]
+        needed = required_scope(method, path)
         try:
-            given = credential(headers, method in _READING)
-            if given is None or self._tokens is None:
-                raise UnauthenticatedError(_challenge(method, headers))
-            try:
-                entry = await self._tokens.verify(given)
-            except BadTokenError:
-                raise UnauthenticatedError(_challenge(method, headers)) from None
-            return self._authorize(entry, required_scope(method, path))
+            entry = await self._look_up(credential(headers, method in _READING), headers)
+            if entry is None and needed in self._stranger.scopes:
+                return self._stranger
+            if entry is None:
+                raise UnauthenticatedError(_sign_in(request, headers))
+            return self._authorize(entry, needed)
         except RefusedError as error:
             self._refusals.note(error, method, path)
             raise
+
+    async def _look_up(self, given: bytes | None, headers: Headers) -> Entry | None:
+        if given is not None and self._tokens is not None:
+            try:
+                return await self._tokens.verify(given)
+            except BadTokenError:
+                return None
+        session = cookie_token(headers)
+        return None if session is None else await self.sessions.find(session)
 
     def _admit(self, request: Request, headers: Headers) -> Caller | None:
         method, path = request["method"], request["path"]
@@ -198,14 +222,25 @@ class Access:
             return NOBODY
         check_host(headers, self._hosts)
         given = credential(headers, method in _READING)
+        session = cookie_token(headers) if given is None else None
+        if session is not None:
+            return self._admit_session(session, request, headers)
         if given is None and needed in self._stranger.scopes:
             return self._stranger
         entry = self._find(given or b"")
         if entry is None and self._tokens is not None and looks_like_token(given or b""):
             return None
         if entry is None or entry.expires <= self._seconds():
-            raise UnauthenticatedError(_challenge(method, headers))
+            raise UnauthenticatedError(_sign_in(request, headers))
         return self._authorize(entry, needed)
+
+    def _admit_session(self, session: bytes, request: Request, headers: Headers) -> Caller | None:
+        entry = self.sessions.known(session)
+        if request["method"] not in _READING and not has_csrf(headers, session):
+            raise ForgedError(entry.caller.actor if entry else "nobody")
+        if entry is None or entry.expires <= self._seconds():
+            return None
+        return self._authorize(entry, required_scope(request["method"], request["path"]))
 
     def _find(self, given: bytes) -> Entry | None:
         digest = digest_of(given)
@@ -221,8 +256,8 @@ class Access:
         raise ForbiddenError(needed or "read", caller.actor)
 
 
-def _challenge(method: str, headers: Headers) -> str:
-    """A browser that asks for a page is asked for a password; everything else for a key."""
-    if method in _READING and b"text/html" in headers.get(b"accept", b""):
-        return 'Basic realm="Perennial: any name, the key as password", charset="UTF-8"'
-    return "Bearer"
+def _sign_in(request: Request, headers: Headers) -> str | None:
+    """Where a browser that asks for a page is sent to; None = it is a program."""
+    if request["method"] not in _READING or b"text/html" not in headers.get(b"accept", b""):
+        return None
+    return f"/sign-in?next={quote(request['path'], safe='/')}"

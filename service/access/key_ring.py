@@ -38,10 +38,12 @@ class KeyRing:
 
     Attributes:
         entries: digest -> Entry. Replaced as a whole, never changed.
+        by_id: key_id -> Entry. As entries.
     """
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
         self.entries: Mapping[bytes, Entry] = {}
+        self.by_id: Mapping[str, Entry] = {}
         self._engine = engine
         self._clock = clock
         self._rows: list[Row[Any]] = []
@@ -79,6 +81,7 @@ class KeyRing:
                 rows = valid_keys(connection, self._clock())
             if rows != self._rows:
                 self.entries = {entry.digest: entry for entry in map(_entry, rows)}
+                self.by_id = {entry.caller.key_id: entry for entry in self.entries.values()}
                 self._rows = rows
         except (SQLAlchemyError, sqlite3.Error, ValueError, TypeError) as error:
             if not self._failing:  # told once, not at every poll while it lasts

@@ -8,11 +8,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.bundle_files import BundleError
 from contracts.registry import NothingToRollBackError, UnknownVersionError
 from contracts.traffic import RefusedRuleError
-from service.access.access import ForbiddenError, UnauthenticatedError
+from service.access.access import ForbiddenError, ForgedError, UnauthenticatedError
 from service.access.hosts import BadHeaderError, BadHostError, OddPathError
 from service.access.limits import LimitReachedError
 from service.access.oidc import IssuerUnavailableError
 from service.access.origins import ForeignOriginError
+from service.access.sessions import SignInError
 from service.answer.answering import VersionNotServedError
 from service.answer.decoder import InvalidRequestError, Problem
 from service.answer.explain import (
@@ -59,6 +60,8 @@ _CLOSE = {"Connection": "close"}
 _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     UnauthenticatedError: (401, "unauthenticated", {}),
     ForbiddenError: (403, "forbidden", {}),
+    ForgedError: (403, "forged", {}),
+    SignInError: (403, "sign_in", {}),
     BadHostError: (400, "bad_host", {}),
     BadHeaderError: (400, "bad_header", {}),
     OddPathError: (404, "odd_path", {}),
@@ -105,7 +108,9 @@ def answer_error(error: Exception, path: str) -> ErrorAnswer:
     if isinstance(error, LimitReachedError):
         headers = error.headers
     if isinstance(error, UnauthenticatedError):
-        headers = {"WWW-Authenticate": error.challenge}
+        headers = {"WWW-Authenticate": "Bearer"}
+        if error.sign_in is not None:
+            status, headers = 303, {"Location": error.sign_in}
     body = msgspec.json.encode(shape_error(path, status, _detail(error)))
     return ErrorAnswer(status, kind, headers, body)
 

@@ -143,7 +143,7 @@ class Front:
                 return
             exchange.reply_through(self._origins.telling(scope))
         access = self._access
-        caller = access.admit(scope, headers) or await access.admit_token(scope, headers)
+        caller = access.admit(scope, headers) or await access.admit_unknown(scope, headers)
         exchange.caller = caller
         if b"origin" in headers:
             self._origins.check(scope, headers)

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from service.parts import page_response
+from service.page import PageDep
 
 router = APIRouter()
 
@@ -27,10 +27,10 @@ class Operation:
 
 
 @router.get("/docs", include_in_schema=False)
-def get_docs(request: Request) -> Response:
+def get_docs(request: Request, page: PageDep) -> Response:
     document = request.app.openapi()
     row = document["components"]["schemas"]["Row"]
-    return page_response(
+    return page(
         "docs.html",
         version=document["info"]["version"],
         features=row.get("properties", {}),

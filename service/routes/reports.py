@@ -11,7 +11,8 @@ from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import HTMLResponse
 
 from service.check_page.view import make_view
-from service.parts import PartsDep, page_response
+from service.page import PageDep
+from service.parts import PartsDep
 from service.queries import (
     find_check,
     find_metrics,
@@ -49,18 +50,18 @@ class ReportFile:
 
 
 @router.get("/", include_in_schema=False)
-def get_home(parts: PartsDep) -> Response:
+def get_home(parts: PartsDep, page: PageDep) -> Response:
     serving = parts.watcher.serving
-    return page_response("home.html", version=serving.version if serving else None)
+    return page("home.html", version=serving.version if serving else None)
 
 
 @router.get("/reports", summary="Page of checks, retrains and reports", response_class=HTMLResponse)
-def get_reports(parts: PartsDep) -> Response:
+def get_reports(parts: PartsDep, page: PageDep) -> Response:
     files = list_reports(parts.settings.reports_dir)
     with parts.engine.connect() as connection:
         checks, retrains = list_checks(connection), list_retrains(connection)
     names = {file.name for file in files}
-    return page_response("reports.html", files=files, names=names, checks=checks, retrains=retrains)
+    return page("reports.html", files=files, names=names, checks=checks, retrains=retrains)
 
 
 @router.get(
@@ -73,9 +74,9 @@ def get_reports(parts: PartsDep) -> Response:
         410: {"description": "a deleted report", "content": {"application/json": {}}},
     },
 )
-def get_report(name: str, parts: PartsDep) -> Response:
+def get_report(name: str, parts: PartsDep, page: PageDep) -> Response:
     if not Path(name).suffix:
-        return _check_page(name, parts)
+        return _check_page(name, parts, page)
     content = read_report(parts.settings.reports_dir, name)
     if content is None:
         raise _no_report(name, parts)
@@ -83,7 +84,7 @@ def get_report(name: str, parts: PartsDep) -> Response:
     return Response(content, media_type=MEDIA_TYPES[Path(name).suffix], headers=headers)
 
 
-def _check_page(check_id: str, parts: PartsDep) -> Response:
+def _check_page(check_id: str, parts: PartsDep, page: PageDep) -> Response:
     with parts.engine.connect() as connection:
         check = find_check(connection, check_id)
         if check is None:
@@ -93,7 +94,7 @@ def _check_page(check_id: str, parts: PartsDep) -> Response:
         retrains = list_retrains_of(connection, check_id)
     kept = has_report(parts.settings.reports_dir, check["report"])
     view = make_view(check, past, metrics, check["report"] if kept else None)
-    return page_response("check.html", view=view, retrains=retrains, following=following)
+    return page("check.html", view=view, retrains=retrains, following=following)
 
 
 def _no_report(name: str, parts: PartsDep) -> HTTPException:
