@@ -106,15 +106,17 @@ class Sessions:
         if entry is None or entry.expires <= now.timestamp():
             raise SignInError
         token = f"session_{secrets.token_urlsafe(32)}"
+        until = now + LIFE
         row = {"digest": digest_of(token.encode()).hex(), "key_id": entry.caller.key_id,
-               "created_at": now, "expires_at": now + LIFE}  # fmt: skip
+               "created_at": now, "expires_at": until}  # fmt: skip
 
         def task(connection: Connection) -> None:
             connection.execute(delete(sessions).where(sessions.c.expires_at <= now))
             connection.execute(insert(sessions).values(row))
-            record(connection, actor=entry.caller.actor, action="signed in",
-                   subject=entry.caller.actor, detail={"until": row["expires_at"].isoformat()},
-                   now=now)  # fmt: skip
+            actor, detail = entry.caller.actor, {"until": until.isoformat()}
+            record(
+                connection, actor=actor, action="signed in", subject=actor, detail=detail, now=now
+            )
 
         await self._run(task)
         return token, entry.caller

@@ -120,7 +120,7 @@ def test_causes_are_ranked_and_what_did_not_change_is_not(
     assert '<td class="number">1</td>' in found[0]
     assert '<td class="number">2</td>' in found[1]
     assert 'class="usual"' in found[2]
-    assert "width: 50.0%" in found[0]  # half the weight of the most important one
+    assert 'width="50.0%"' in found[0]  # half the weight of the most important one
 
 
 def test_harm_is_said_beside_the_decision_and_told_in_full(
@@ -133,9 +133,9 @@ def test_harm_is_said_beside_the_decision_and_told_in_full(
     assert "over 7 days with outcomes; gravest: temp, which adds 0.040 log-loss a row" in box
     assert "<li>temp: costs" not in box  # said once
     rows = rest[rest.index("what hurts") :].split("<tr")
-    assert "+0.0400" in rows[1] and "column" in rows[1] and "width: 100.0%" in rows[1]
+    assert "+0.0400" in rows[1] and "column" in rows[1] and 'width="100.0%"' in rows[1]
     assert "rank 3.1 standard errors above" in rows[1]
-    assert "+0.0100" in rows[2] and "segment" in rows[2] and "width: 25.0%" in rows[2]
+    assert "+0.0100" in rows[2] and "segment" in rows[2] and 'width="25.0%"' in rows[2]
     assert "its outcomes have not come" in rows[2]
 
 
