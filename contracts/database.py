@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 BUSY_SECONDS = 5.0
@@ -22,12 +22,16 @@ class DatabaseUrlError(ValueError):
     """The database URL cannot be used."""
 
 
-def make_engine(url: str, *, busy_seconds: float = BUSY_SECONDS, pre_ping: bool = True) -> Engine:
+def make_engine(
+    url: str, *, busy_seconds: float = BUSY_SECONDS, pre_ping: bool = True, pooled: bool = True
+) -> Engine:
     """Build the engine; creates the directory of a SQLite file, opens no connection.
 
     Args:
         busy_seconds: how long SQLite waits for another process's transaction.
         pre_ping: whether PostgreSQL is asked before a pooled connection is used again.
+        pooled: whether connections wait for their next use, until `dispose`; a command that ends
+            soon has each closed at once.
 
     Raises:
         DatabaseUrlError: not a URL, an in-memory SQLite, or neither SQLite nor PostgreSQL.
@@ -37,11 +41,16 @@ def make_engine(url: str, *, busy_seconds: float = BUSY_SECONDS, pre_ping: bool 
     except ArgumentError:
         raise DatabaseUrlError("PERENNIAL_DATABASE_URL is not a SQLAlchemy URL") from None
     backend = parsed.get_backend_name()
+    pool = QueuePool if pooled else NullPool
     if backend == "postgresql":
         limited = {"connect_timeout": CONNECT_SECONDS, **parsed.query}
         # No hstore here, so no question about it at every connection.
         return create_engine(
-            url, pool_pre_ping=pre_ping, connect_args=limited, use_native_hstore=False
+            url,
+            pool_pre_ping=pre_ping,
+            connect_args=limited,
+            use_native_hstore=False,
+            poolclass=pool,
         )
     if backend != "sqlite":
         raise DatabaseUrlError(f"PERENNIAL_DATABASE_URL: {backend} is not sqlite or postgresql")
@@ -50,7 +59,8 @@ def make_engine(url: str, *, busy_seconds: float = BUSY_SECONDS, pre_ping: bool 
             "PERENNIAL_DATABASE_URL: SQLite needs a file, three processes share it"
         )
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": busy_seconds, "check_same_thread": False})
+    lasting = {"timeout": busy_seconds, "check_same_thread": False}
+    engine = create_engine(url, connect_args=lasting, poolclass=pool)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

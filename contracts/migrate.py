@@ -59,7 +59,7 @@ def _revision_of(engine: Engine) -> str | None:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    migrate(make_engine(Settings().database_url))
+    migrate(make_engine(Settings().database_url, pooled=False))
 
 
 if __name__ == "__main__":

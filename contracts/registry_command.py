@@ -95,7 +95,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     settings = Settings()
     try:
-        engine = make_engine(settings.database_url)
+        engine = make_engine(settings.database_url, pooled=False)
         require_current(engine)
         if arguments.action == "list":
             _print_versions(engine)

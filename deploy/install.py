@@ -75,7 +75,7 @@ def main() -> None:
     given = parser.parse_args()
     try:
         settings = Settings()
-        engine = make_engine(settings.database_url)
+        engine = make_engine(settings.database_url, pooled=False)
         current, version = install(
             engine, settings, given.bundle, given.key, datetime.now(UTC), wanted=given.promote
         )

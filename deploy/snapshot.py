@@ -128,7 +128,7 @@ def _read(table: Path | None, schema: Path, rows: int, settings: Settings) -> li
         return table_records(
             pd.read_parquet(table), FeatureSchema.from_json(schema.read_bytes()), rows
         )
-    engine = make_engine(settings.database_url)
+    engine = make_engine(settings.database_url, pooled=False)
     require_current(engine)
     with engine.connect() as connection:
         return ledger_records(connection, rows, settings.bundles_dir)

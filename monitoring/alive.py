@@ -18,7 +18,7 @@ from contracts.tables import SCHEDULER, leases
 def main() -> None:
     argparse.ArgumentParser(prog="python -m monitoring.alive", description=__doc__).parse_args()
     try:
-        engine = make_engine(Settings().database_url)
+        engine = make_engine(Settings().database_url, pooled=False)
         with engine.connect() as connection:
             query = select(leases.c.expires_at).where(leases.c.name == SCHEDULER)
             until = connection.scalar(query)

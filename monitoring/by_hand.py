@@ -49,7 +49,7 @@ def _run(settings: Settings, arguments: argparse.Namespace, run: Callable[..., O
     for how in (signal.SIGTERM, signal.SIGINT):
         signal.signal(how, lambda _signal, _frame: stop.set())
     try:
-        engine = make_engine(settings.database_url)
+        engine = make_engine(settings.database_url, pooled=False)
         require_current(engine)
         outcome = _begin(engine, settings, arguments, run, stop)
     except RefusedError as refused:

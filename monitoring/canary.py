@@ -147,7 +147,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings, now = Settings(), datetime.now(UTC)
     try:
-        engine = make_engine(settings.database_url)
+        engine = make_engine(settings.database_url, pooled=False)
         require_current(engine)
         params = load_params(settings.params_file).monitoring
         found = run_canary(engine, settings.bundles_dir, params, now, dry=arguments.dry_run)

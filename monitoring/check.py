@@ -175,7 +175,7 @@ def main() -> None:
     sys.stdout.write("comparing windows; a report takes about ten seconds ...\n")
     sys.stdout.flush()
     try:
-        engine = make_engine(settings.database_url)
+        engine = make_engine(settings.database_url, pooled=False)
         require_current(engine)
         params = load_params(settings.params_file).monitoring
         places = (settings.bundles_dir, settings.reports_dir)

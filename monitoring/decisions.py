@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=20, help="how many; %(default)s")
     arguments = parser.parse_args()
     try:
-        engine = make_engine(Settings().database_url)
+        engine = make_engine(Settings().database_url, pooled=False)
         require_current(engine)
     except (DatabaseUrlError, DatabaseOutOfDateError) as error:
         sys.exit(str(error))

@@ -154,7 +154,7 @@ def main() -> None:
     settings = Settings()
     done: Erasure | None = None
     try:
-        engine = make_engine(settings.database_url)
+        engine = make_engine(settings.database_url, pooled=False)
         require_current(engine)
         subject = subject_of(engine, load_params(settings.params_file), given)
         if given.dry_run:

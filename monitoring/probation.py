@@ -162,7 +162,7 @@ def main() -> None:
     argparse.ArgumentParser(prog="python -m monitoring.probation", description=__doc__).parse_args()
     settings = Settings()
     try:
-        engine = make_engine(settings.database_url)
+        engine = make_engine(settings.database_url, pooled=False)
         require_current(engine)
         params = load_params(settings.params_file).monitoring
         found = run_probation(engine, settings.bundles_dir, params, datetime.now(UTC))

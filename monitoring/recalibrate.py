@@ -176,7 +176,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = Settings()
     try:
-        engine = make_engine(settings.database_url)
+        engine = make_engine(settings.database_url, pooled=False)
         require_current(engine)
         params = load_params(settings.params_file).monitoring.recalibrate or Recalibrate()
         found = run_recalibration(

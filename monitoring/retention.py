@@ -183,7 +183,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = Settings()
     try:
-        engine = make_engine(settings.database_url)
+        engine = make_engine(settings.database_url, pooled=False)
         require_current(engine)
         params = load_params(settings.params_file).monitoring
         told = list((_tell if arguments.dry_run else _keep)(engine, settings, params))

@@ -80,7 +80,7 @@ def main() -> None:
     version = parser.parse_args().version
     settings = Settings()
     try:
-        engine = make_engine(settings.database_url)
+        engine = make_engine(settings.database_url, pooled=False)
         require_current(engine)
         with engine.connect() as connection:
             version = version or newest_rolled_back(connection)

@@ -77,7 +77,7 @@ def main() -> None:
         parser.error("--until has no time zone; 2013-06-01T00:00:00+00:00 has one")
     settings = Settings()
     try:
-        engine = make_engine(settings.database_url)
+        engine = make_engine(settings.database_url, pooled=False)
         require_current(engine)
         schema = schema_of(load_params(settings.params_file))
         with engine.connect() as connection:

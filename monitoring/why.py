@@ -191,7 +191,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = Settings()
     try:
-        engine = make_engine(settings.database_url)
+        engine = make_engine(settings.database_url, pooled=False)
         require_current(engine)
         with engine.connect() as connection:
             reasons = find_reasons(connection, settings.bundles_dir, arguments.prediction_id)

@@ -175,7 +175,7 @@ def read_moments(column: pd.Series, day_first: bool) -> pd.Series:
     moments[iso] = _read_moments(distinct[iso], "ISO8601", day_first=False)
     own = whole & ~iso
     moments[own] = _read_moments(distinct[own], _common_format(distinct[own], day_first), day_first)
-    spread = np.append(moments.to_numpy("datetime64[s]"), np.datetime64("NaT"))[codes]
+    spread = np.append(moments.to_numpy("datetime64[s]"), np.datetime64("NaT", "s"))[codes]
     return pd.Series(spread, column.index, name=column.name).dt.tz_localize("UTC")
 
 

@@ -53,7 +53,7 @@ def main() -> None:
     given = _parser().parse_args()
     problems: list[str] = []
     try:
-        engine = make_engine(Settings().database_url)
+        engine = make_engine(Settings().database_url, pooled=False)
         require_current(engine)
         with _reading(engine) as connection:
             if given.action == "list":

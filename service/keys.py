@@ -142,7 +142,7 @@ def main() -> None:
     given = _parser().parse_args()
     actor, now = user_name(), datetime.now(UTC)
     try:
-        engine = make_engine(Settings().database_url)
+        engine = make_engine(Settings().database_url, pooled=False)
         require_current(engine)
         if given.action == "list":
             _list(engine, now)

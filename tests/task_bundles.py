@@ -65,7 +65,9 @@ def _column(feature: Feature, rng: np.random.Generator) -> pd.Series:
         return pd.Series(np.where(missing, None, rng.choice(WORDS[feature.name], ROWS)))
     if feature.kind == "datetime":
         seconds = rng.integers(1_300_000_000, 1_400_000_000, ROWS).astype("datetime64[s]")
-        return pd.Series(np.where(missing, np.datetime64("NaT"), seconds)).dt.tz_localize("UTC")
+        return pd.Series(np.where(missing, np.datetime64("NaT", "s"), seconds)).dt.tz_localize(
+            "UTC"
+        )
     high = 2 if feature.kind == "boolean" else 10
     numbers = rng.uniform(0, high, ROWS)
     whole = numbers if feature.kind == "numeric" else np.floor(numbers)

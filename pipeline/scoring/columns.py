@@ -105,7 +105,7 @@ def _parse(
     typed = _parse_column(values.mask(wrong[:-1]) if wrong.any() else values, feature)
     if feature.kind == "datetime":
         moments = typed.dt.tz_convert(None).to_numpy("datetime64[s]")
-        return np.append(moments, np.datetime64("NaT")), wrong
+        return np.append(moments, np.datetime64("NaT", "s")), wrong
     if feature.kind == "categorical":
         return np.array([*typed.to_numpy(object), None], dtype=object), wrong
     numbers = np.append(typed.to_numpy(np.float32), np.float32(np.nan))

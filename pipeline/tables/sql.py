@@ -63,7 +63,7 @@ def hide_password(url: str) -> str:
 
 def _engine(url: str) -> sa.Engine:
     try:
-        engine = sa.create_engine(url)
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
     except (SQLAlchemyError, ModuleNotFoundError) as error:
         raise DatasetError(f"--query needs a database's URL: {_cause(error)}") from None
     file = engine.url.database

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, func, select
+from sqlalchemy import Engine, func, select
 
+from contracts.database import make_engine
 from contracts.registry import champion
 from contracts.settings import Settings
 from contracts.tables import api_keys, audit_log, model_versions, stage_changes
@@ -34,7 +35,7 @@ def install(settings: Settings) -> Command:
 
 @pytest.fixture
 def empty(settings: Settings) -> Engine:
-    return create_engine(settings.database_url)
+    return make_engine(settings.database_url, pooled=False)
 
 
 def test_an_empty_database_gets_tables_a_champion_and_keys(

@@ -1,6 +1,7 @@
 """A real service, a promoted bundle that breaks only at real rows, and probation's look at it."""
 
 import http.client
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -97,7 +98,7 @@ def test_a_champion_without_finite_answers_is_taken_back_by_the_scheduler(
     with engine.connect() as connection:
         row = connection.execute(select(retrains)).one()
     assert row.state == "rolled back"
-    assert "it failed 40 of" in row.verdict
+    assert re.search(r"it failed \d+ of \d+ requests", row.verdict)
 
 
 def watch_probation_again(engine: Engine, settings: Settings) -> None:

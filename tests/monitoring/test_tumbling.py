@@ -17,7 +17,7 @@ from contracts.params import Params
 from contracts.registry import promote, register
 from contracts.tables import checks
 from monitoring.check import Check, run_check
-from monitoring.recalibrate import hindrance
+from monitoring.hindrance import hindrance
 from monitoring.span import find_span
 from tests.monitoring.conftest import World
 
@@ -94,7 +94,7 @@ def test_a_tumbling_window_is_judged_once(
     assert third.decision.action == "keep" and third.decision.alarm
     assert third.facts["causes"] == first.facts["causes"]
     with world.engine.connect() as connection:
-        assert "the data has faults" in (hindrance(connection) or "")  # to recalibrations
+        assert "the data has faults" in (hindrance(connection, FOURTH) or "")
     assert third.performance.days == first.performance.days + 2
     assert f"check {first.check_id} has judged the window until 2013-02-11" in third.decision.reason
     assert "the next one ends at 2013-02-18" in third.decision.reason

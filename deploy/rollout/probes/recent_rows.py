@@ -15,7 +15,7 @@ READ = 20  # rows for each that is wanted: clients repeat themselves
 
 def main() -> None:
     most = int(sys.argv[1])
-    engine = make_engine(Settings().database_url)
+    engine = make_engine(Settings().database_url, pooled=False)
     with engine.connect() as connection:
         current = champion(connection)
         version = current.version if current else ""
