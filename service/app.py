@@ -55,6 +55,7 @@ from service.routes import (
     health,
     models,
     outcomes,
+    overview,
     predictions,
     reports,
     sign_in,
@@ -101,8 +102,8 @@ def create_app(
     app.state.parts = parts
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     for module in (
-        outcomes, wanted, predictions, models, traffic, checks, reports, health, api_page, sign_in,
-        assets, v2, invocations, vertex,
+        outcomes, wanted, predictions, models, traffic, checks, reports, health, api_page, overview,
+        sign_in, assets, v2, invocations, vertex,
     ):  # fmt: skip
         app.include_router(module.router)
     for known in KNOWN:

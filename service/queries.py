@@ -121,6 +121,12 @@ def list_decisions(connection: Connection) -> list[dict[str, Any]]:
     return [row._asdict() for row in _newest(connection, decisions, "decided_at")]
 
 
+def newest_checks(connection: Connection, most: int) -> list[dict[str, Any]]:
+    """The newest checks, oldest first."""
+    newest = select(checks).order_by(checks.c.checked_at.desc(), checks.c.check_id.desc())
+    return [_check(row) for row in connection.execute(newest.limit(most))][::-1]
+
+
 def list_past(connection: Connection, check: dict[str, Any]) -> list[dict[str, Any]]:
     """A check and those before it, oldest first."""
     query = select(checks).where(checks.c.checked_at <= check["checked_at"])

@@ -49,12 +49,6 @@ class ReportFile:
     kilobytes: int
 
 
-@router.get("/", include_in_schema=False)
-def get_home(parts: PartsDep, page: PageDep) -> Response:
-    serving = parts.watcher.serving
-    return page("home.html", version=serving.version if serving else None)
-
-
 @router.get("/reports", summary="Page of checks, retrains and reports", response_class=HTMLResponse)
 def get_reports(parts: PartsDep, page: PageDep) -> Response:
     files = list_reports(parts.settings.reports_dir)
