@@ -60,6 +60,7 @@ from service.routes import (
     reports,
     sign_in,
     traffic,
+    try_it,
     wanted,
 )
 from service.versions.champion import ChampionWatcher
@@ -103,7 +104,7 @@ def create_app(
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     for module in (
         outcomes, wanted, predictions, models, traffic, checks, reports, health, api_page, overview,
-        sign_in, assets, v2, invocations, vertex,
+        sign_in, try_it, assets, v2, invocations, vertex,
     ):  # fmt: skip
         app.include_router(module.router)
     for known in KNOWN:

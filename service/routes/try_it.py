@@ -1,0 +1,101 @@
+"""GET and POST /try: a question typed into a form, answered and logged as any other."""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request, Response
+
+from service.access.caller import CallerDep
+from service.answer.answering import Question
+from service.answer.decoder import InvalidRequestError
+from service.answer.explain import (
+    ExplainerBusyError,
+    ExplainerDiedError,
+    ExplainerMissingError,
+    VersionGoneError,
+)
+from service.ledger.answers import Answer
+from service.page import PageDep
+from service.parts import PartsDep
+from service.queries import find_prediction
+from service.trying.form import TableError, curl_of, make_fields, row_of, rows_of
+
+router = APIRouter(include_in_schema=False)
+SHOWN_REASONS = 8
+_NO_REASONS = (ExplainerBusyError, ExplainerDiedError, ExplainerMissingError, VersionGoneError)
+
+
+@router.get("/try")
+def get_try(parts: PartsDep, page: PageDep) -> Response:
+    schema = parts.watcher.require().schema
+    return page("try.html", fields=make_fields(schema, None), target=schema.target, problem="")
+
+
+@router.post("/try")
+async def post_try(request: Request, parts: PartsDep, page: PageDep, caller: CallerDep) -> Response:
+    typed = await _typed(request)
+    schema = parts.watcher.require().schema
+    row = row_of(schema, typed)
+    try:
+        answer = await parts.answering.answer_rows([row], Question(caller))
+    except InvalidRequestError as error:
+        fields = make_fields(schema, typed, error.problems)
+        headless = [one.problem for one in error.problems if one.field not in schema.names]
+        return page("try_form.html", 422, fields=fields, problem="; ".join(headless))
+    base = str(request.base_url).rstrip("/")
+    told = {"answer": _rows(answer)[0], "target": schema.target, "curl": curl_of(row, base)}
+    return page("try_answer.html", fields=make_fields(schema, typed), problem="", **told)
+
+
+@router.post("/try/table")
+async def post_table(
+    request: Request, parts: PartsDep, page: PageDep, caller: CallerDep
+) -> Response:
+    typed = await _typed(request)
+    schema = parts.watcher.require().schema
+    try:
+        rows = rows_of(schema, typed.get("table", ""))
+        answer = await parts.answering.answer_rows(list(rows), Question(caller))
+    except TableError as error:
+        return page("try_table.html", 422, problems=[str(error)], rows=[])
+    except InvalidRequestError as error:
+        told = [f"row {(one.row or 0) + 1}, {one.field}: {one.problem}; allowed: {one.allowed}"
+                for one in error.problems[:20]]  # fmt: skip
+        return page("try_table.html", 422, problems=told, rows=[])
+    return page("try_table.html", problems=[], rows=_rows(answer))
+
+
+@router.get("/try/{prediction_id}/reasons")
+def get_reasons(prediction_id: str, parts: PartsDep, page: PageDep) -> Response:
+    """What the answer hangs on, largest first; or why that cannot be told."""
+    with parts.engine.connect() as connection:
+        row = find_prediction(connection, prediction_id, parts.ledger.may_hold_unknown)
+    try:
+        told = parts.explainer.explain(row)
+    except _NO_REASONS as error:
+        return page("try_reasons.html", reasons=[], problem=str(error))
+    return page("try_reasons.html", reasons=_reasons(told), problem="")
+
+
+async def _typed(request: Request) -> dict[str, str]:
+    text = (await request.body()).decode("utf-8", "replace")
+    given = parse_qs(text, keep_blank_values=True)
+    return {name: values[0] for name, values in given.items()}
+
+
+def _rows(answer: Answer) -> list[dict[str, Any]]:
+    """One dict a row: prediction, probability, interval, prediction_id."""
+    parts = {"probability": answer.probability, "interval": answer.interval}
+    return [
+        {"prediction": prediction, "prediction_id": name,
+         **{key: values[i] if values is not None else None for key, values in parts.items()}}
+        for i, (prediction, name) in enumerate(
+            zip(answer.prediction, answer.prediction_id, strict=True)
+        )
+    ]  # fmt: skip
+
+
+def _reasons(told: dict[str, Any]) -> list[dict[str, Any]]:
+    found = told["features"][:SHOWN_REASONS]
+    most = max((abs(one["contribution"]) for one in found), default=0.0) or 1.0
+    return [{**one, "share": abs(one["contribution"]) / most} for one in found]
