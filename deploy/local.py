@@ -185,10 +185,11 @@ def _announce(settings: Settings, key: str, version: str, trained: str) -> None:
     address = f"http://{settings.host}:{settings.port}"
     print(f"""
 Perennial is running. Champion: {version}
+  Pages        {address}/
   API docs     {address}/docs
   Reports      {address}/reports
   Metrics      {address}/metrics
-A browser asks for a name and a password: any name, and this key. In another terminal:
+Pages ask you to sign in once, with this key. In another terminal:
   export PERENNIAL_API_KEY={key}
   curl -s {address}/models -H "X-API-Key: $PERENNIAL_API_KEY"
 The key may do everything and ends at the next `make run`; others: python -m service.keys --help
