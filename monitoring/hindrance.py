@@ -15,8 +15,9 @@ def hindrance(connection: Connection, since: datetime, least: float = 0.0) -> st
     """Why nothing should be learned from outcomes now; None = nothing stands against it.
 
     Args:
-        since: time of the earliest row that is learned from. A check whose window had ended by
-            then has seen none of them.
+        since: time of the earliest row that is learned from. A check that was made before has
+            seen none of them; a later one that repeats an earlier window's findings vouches for
+            them.
         least: share of a window's rows that a fault has to concern.
     """
     return divided_traffic(connection) or _faulty(connection, since, least)
@@ -33,7 +34,7 @@ def divided_traffic(connection: Connection) -> str | None:
 def _faulty(connection: Connection, since: datetime, least: float) -> str | None:
     query = select(checks).order_by(checks.c.checked_at.desc()).limit(1)
     newest = connection.execute(query).one_or_none()
-    if newest is None or newest.window_to <= since:
+    if newest is None or newest.checked_at <= since:
         return None
     inputs: dict[str, Any] = json.loads(newest.findings).get("inputs") or {}
     faults = [Fault(**one) for one in inputs.get("faults", ())]

@@ -1,8 +1,9 @@
 """Hostile values, column names and labels in real reports, in a real browser: nothing of them runs.
 
 Every payload of tests/hostile.py is a category and the name of a column, and every fourth a class
-of the target, in one of several tables. The service answers rows, outcomes come, a check runs, and
-Chromium opens all pages: as they are served, and without the policy that sandboxes them.
+of the target, in one of several tables. Of the first ones the service answers rows, outcomes come,
+a check runs, and Chromium opens all pages: as they are served, and without the policy that
+sandboxes them. Of the others it opens the report, without the policy.
 """
 
 import json
@@ -20,6 +21,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import Engine, select, update
 
+from contracts.bundle import load_bundle
 from contracts.database import make_engine, write_transaction
 from contracts.migrate import migrate
 from contracts.monitoring_params import Monitoring
@@ -29,6 +31,7 @@ from contracts.schema import EVENT_TIME, Feature, FeatureSchema, Target
 from contracts.settings import Settings
 from contracts.tables import checks, predictions
 from monitoring.check import Check, run_check
+from monitoring.reports import write_report
 from tests.browser import Browser, browsing, find_chromium
 from tests.conftest import OPEN
 from tests.hostile import payloads
@@ -46,6 +49,7 @@ LABELS = 3
 VALUES = 19  # of one column, fewer than a report shows
 ROWS = 600
 PLACES = list(range(0, len(PAYLOADS), COLUMNS))
+WHOLE = 2  # tables that go all the way: what the others add are their payloads
 BARE = "bare"  # a query that leaves the policy out
 MOST_BYTES = 5_000_000
 
@@ -181,7 +185,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield browser
 
 
-@pytest.mark.parametrize("start", PLACES)
+@pytest.mark.parametrize("start", PLACES[:WHOLE])
 def test_nothing_of_a_hostile_table_runs(start: int, browser: Browser, tmp_path: Path) -> None:
     with _place(tmp_path, start) as place:
         assert place.check.report is not None
@@ -200,6 +204,26 @@ def test_nothing_of_a_hostile_table_runs(start: int, browser: Browser, tmp_path:
         listed = browser.visit(f"{place.url}/reports?{BARE}")
         assert listed.executions == []
         assert listed.title == "Reports - Perennial"
+
+
+@pytest.mark.parametrize("start", PLACES[WHOLE:])
+def test_nothing_of_a_hostile_report_runs(
+    start: int, browser: Browser, settings: Settings, engine: Engine, tmp_path: Path
+) -> None:
+    schema = _schema(start)
+    directory = tmp_path / "made"
+    save_table_bundle(directory, schema, _rows(schema, start, 0))
+    bundle, report = load_bundle(directory), settings.reports_dir / "hostile.html"
+    current = _rows(schema, start, 1, rare=True)
+    answers = pd.DataFrame(bundle.model().answers_of(current), columns=schema.answers)
+    write_report(bundle, current.join(answers), schema.names, {}, report)
+    assert report.stat().st_size < MOST_BYTES
+    with serving(settings, wrap=_bare) as port:
+        drawn = browser.visit(f"http://127.0.0.1:{port}/reports/hostile.html?{BARE}")
+
+    assert drawn.executions == []
+    assert drawn.title == ""
+    assert drawn.pictures > COLUMNS
 
 
 @pytest.mark.parametrize("place", ["values", "names"])

@@ -19,8 +19,9 @@ from contracts.monitoring_params import Monitoring
 from contracts.params import Params
 from contracts.registry import promote, register
 from contracts.tables import checks, outcomes, predictions
-from monitoring.check import Check, run_check
-from tests.monitoring.conftest import FEBRUARY, World
+from monitoring.check import Check, Draw, run_check
+from monitoring.reports import write_report
+from tests.monitoring.conftest import FEBRUARY, World, blank_page
 
 WEEK = FEBRUARY + timedelta(days=7)
 Rows = list[dict[str, Any]]
@@ -52,8 +53,8 @@ def _log(
     return ids
 
 
-def _check(world: World, monitoring: Monitoring) -> Check:
-    check = run_check(world.engine, world.bundles, world.reports, monitoring, WEEK)
+def _check(world: World, monitoring: Monitoring, draw: Draw = write_report) -> Check:
+    check = run_check(world.engine, world.bundles, world.reports, monitoring, WEEK, draw=draw)
     with world.engine.connect() as connection:
         recorded = connection.execute(select(checks.c.reason)).scalars().all()
     assert recorded == [check.decision.reason]
@@ -114,14 +115,30 @@ def test_one_bad_column_is_a_finding_of_its_own(
     kind: str,
 ) -> None:
     _log(world, week, change)
-    check = _check(world, monitoring)
+    check = _check(world, monitoring, blank_page)
 
     assert check.inputs is not None
     assert (column, kind) in {(fault.column, fault.kind) for fault in check.inputs.faults}
     assert {fault.column for fault in check.inputs.faults} == {column}
     assert check.inputs.p is not None  # the others are compared
     assert check.performance.rows > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "change",
+    [_set("temp", None), _drop("carrier"), _every(3, "distance", 10**400),
+     _every(3, "distance", {"km": 5})],
+    ids=["all null", "a text that is not logged", "beyond floats", "an object"],
+)  # fmt: skip
+def test_a_bad_column_keeps_no_page_from_being_drawn(
+    world: World, week: pd.DataFrame, monitoring: Monitoring, change: Callable[[Rows], None]
+) -> None:
+    _log(world, week, change)
+    check = _check(world, monitoring)
+
     assert check.report is not None
+    assert (world.reports / check.report).stat().st_size > 100_000
 
 
 @pytest.mark.slow
