@@ -69,6 +69,14 @@ def find_prediction(
     }
 
 
+def knows_prediction(connection: Connection, prediction_id: str) -> bool:
+    """Whether the database has its row."""
+    if not can_exist(prediction_id):
+        return False
+    query = select(predictions.c.prediction_id).where(predictions.c.prediction_id == prediction_id)
+    return connection.execute(query).first() is not None
+
+
 def sample_unlabelled(
     connection: Connection, start: datetime, end: datetime, most: int
 ) -> list[dict[str, Any]]:
