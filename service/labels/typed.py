@@ -16,9 +16,15 @@ Row = dict[str, object]
 
 @dataclass(frozen=True)
 class Pasted:
-    """Rows of a table, and how many had no outcome filled in."""
+    """Rows of a table that have an outcome filled in.
+
+    Attributes:
+        places: where in the table each of them is, from 1.
+        empty: how many others there are.
+    """
 
     rows: list[Row]
+    places: list[int]
     empty: int
 
 
@@ -27,7 +33,7 @@ def row_of(target: Target, typed: Mapping[str, str]) -> Row:
     row: Row = {_ID: typed.get(_ID, "").strip(),
                 _OUTCOME: label_of(target, typed.get(_OUTCOME, "").strip())}  # fmt: skip
     when = typed.get(_WHEN, "").strip()
-    return row | ({_WHEN: when if _ZONE.search(when[10:]) else f"{when}Z"} if when else {})
+    return row | ({_WHEN: _moment(when)} if when else {})
 
 
 def rows_of(target: Target, text: str, most: int = MOST_ROWS) -> Pasted:
@@ -41,10 +47,12 @@ def rows_of(target: Target, text: str, most: int = MOST_ROWS) -> Pasted:
         raise TableError("the first line has to name prediction_id and outcome")
     if len(lines) > most:
         raise TableError(f"{len(lines)} rows; at most {most} here, use POST /outcomes for more")
-    filled = [line for row in lines if (line := dict(zip(header, row, strict=True)))[_OUTCOME]]
-    if not filled:
+    named = [dict(zip(header, line, strict=True)) for line in lines]
+    places = [place for place, line in enumerate(named, 1) if line[_OUTCOME].strip()]
+    if not places:
         raise TableError("no row has an outcome")
-    return Pasted([row_of(target, line) for line in filled], len(lines) - len(filled))
+    rows = [row_of(target, named[place - 1]) for place in places]
+    return Pasted(rows, places, len(lines) - len(places))
 
 
 def label_of(target: Target, text: str) -> object:
@@ -57,6 +65,13 @@ def label_of(target: Target, text: str) -> object:
         if str(label) == text or (is_number and label == number):
             return label
     return text
+
+
+def _moment(text: str) -> str:
+    """A day begins at midnight; UTC where there is no zone."""
+    if len(text) == len("2013-04-01"):
+        return f"{text}T00:00Z"
+    return text if _ZONE.search(text[10:]) else f"{text}Z"
 
 
 def _number(text: str) -> float | int | None:

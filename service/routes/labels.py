@@ -1,5 +1,6 @@
 """/outcomes in a browser: which labels would help most, and forms that record them."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from fastapi import APIRouter, Request, Response
@@ -63,25 +64,27 @@ async def post_labels(
     typed = await read_form(request)
     target = parts.watcher.require().schema.target
     most = min(MOST_ROWS, parts.settings.max_rows)
+    places: list[int] = []
     try:
         pasted = rows_of(target, typed.get("table", ""), most)
+        places = pasted.places
         given = parse_outcomes(pasted.rows, target, most)
-    except TableError as error:
-        return page("labels_told.html", 422, problems=[str(error)], results=[], empty=0)
-    except InvalidRequestError as error:
-        return page("labels_told.html", 422, problems=_told(error), results=[], empty=0)
+    except (TableError, InvalidRequestError) as error:
+        return page("labels_told.html", 422, problems=_told(error, places), results=[], empty=0)
     results = await record_labels(parts, caller, given)
-    both = list(zip(results, (one.outcome for one in given), strict=True))
-    return page("labels_told.html", problems=[], results=both, empty=pasted.empty)
+    told = list(zip(results, (one.outcome for one in given), places, strict=True))
+    return page("labels_told.html", problems=[], results=told, empty=pasted.empty)
 
 
-def _told(error: InvalidRequestError) -> list[str]:
-    found = error.problems[:SHOWN_PROBLEMS]
-    return [f"{_row(one.row)}{one.field}: {one.problem}; allowed: {one.allowed}" for one in found]
-
-
-def _row(number: int | None) -> str:
-    return "" if number is None else f"row {number + 1}, "
+def _told(error: TableError | InvalidRequestError, places: Sequence[int] = ()) -> list[str]:
+    """Sentences; `places` are the numbers by which people know the rows."""
+    if isinstance(error, TableError):
+        return [str(error)]
+    return [
+        f"row {places[one.row]}, {told}" if places and one.row is not None else told
+        for one in error.problems[:SHOWN_PROBLEMS]
+        for told in [f"{one.field}: {one.problem}; allowed: {one.allowed}"]
+    ]
 
 
 def _hours(text: str) -> tuple[float, str]:
