@@ -13,7 +13,7 @@ from contracts.tables import model_versions, outcomes, predictions, stage_change
 from service.finding.search import Cursor, Search, fits
 
 SHOWN = 50
-SCANNED = 4000  # rows that one page looks at, where not every row belongs to it
+SCANNED = 3000  # rows that one page looks at, where not every row belongs to it
 LISTED_VERSIONS = 500
 Reign = tuple[datetime, datetime | None]  # from, until; None = it has not ended
 _decode = msgspec.json.Decoder().decode
