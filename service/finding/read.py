@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, select, tuple_
 
 from contracts.tables import model_versions, outcomes, predictions, stage_changes
 from service.finding.search import Cursor, Search, fits
+from service.queries import parsed
 
 SHOWN = 50
 SCANNED = 3000  # rows that one page looks at, where not every row belongs to it
@@ -118,7 +119,11 @@ def _whole(connection: Connection, names: Sequence[str]) -> list[dict[str, Any]]
     rows = connection.execute(select(predictions).where(_name.in_(names)))
     found = {row.prediction_id: row for row in rows}
     known = _outcomes(connection, names)
-    return [_as_dict(found[name], known.get(name)) for name in names if name in found]
+    return [
+        {**found[name]._asdict(), **parsed(found[name]), "outcome": known.get(name)}
+        for name in names
+        if name in found
+    ]
 
 
 def _outcomes(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
@@ -126,13 +131,3 @@ def _outcomes(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
     query = select(outcomes.c.prediction_id, outcomes.c.outcome).order_by(outcomes.c.outcome_id)
     rows = connection.execute(query.where(outcomes.c.prediction_id.in_(names)))
     return {row.prediction_id: json.loads(row.outcome) for row in rows}
-
-
-def _as_dict(row: Row[Any], outcome: Any) -> dict[str, Any]:
-    return {
-        **row._asdict(),
-        "features": json.loads(row.features),
-        "prediction": json.loads(row.prediction),
-        "scores": json.loads(row.scores) if row.scores else None,
-        "outcome": outcome,
-    }

@@ -1,12 +1,12 @@
 """Predictions that wait for their outcome, among the newest; nothing here writes."""
 
-import json
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, exists, select
 
 from contracts.tables import outcomes, predictions
+from service.queries import parsed
 
 LOOKED_AT = 1000
 
@@ -21,12 +21,4 @@ def newest_unlabelled(connection: Connection, until: datetime) -> list[dict[str,
     known = exists().where(outcomes.c.prediction_id == newest.c.prediction_id)
     waiting = select(newest.c.prediction_id).where(~known)
     rows = connection.execute(select(predictions).where(name.in_(waiting)))
-    return [
-        {
-            **row._asdict(),
-            "features": json.loads(row.features),
-            "prediction": json.loads(row.prediction),
-            "scores": json.loads(row.scores) if row.scores else None,
-        }
-        for row in rows
-    ]
+    return [{**row._asdict(), **parsed(row)} for row in rows]
