@@ -52,7 +52,9 @@ from service.routes import (
     api_page,
     assets,
     checks,
+    find,
     health,
+    labels,
     models,
     outcomes,
     overview,
@@ -104,7 +106,7 @@ def create_app(
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     for module in (
         outcomes, wanted, predictions, models, traffic, checks, reports, health, api_page, overview,
-        sign_in, try_it, assets, v2, invocations, vertex,
+        find, labels, sign_in, try_it, assets, v2, invocations, vertex,
     ):  # fmt: skip
         app.include_router(module.router)
     for known in KNOWN:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from typing import Annotated
+from urllib.parse import parse_qs
 
 from fastapi import Depends, Request, Response
 
 from service.access.caller import NOBODY, Caller
 from service.access.sessions import cookie_token, csrf_of
+from service.answer.decoder import InvalidRequestError, Problem
 
 # Scripts and styles are files of ours (service/assets); nothing inline counts.
 _POLICY = (
@@ -14,6 +16,7 @@ _POLICY = (
     "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 
+MOST_FIELDS = 2000
 Render = Callable[..., Response]
 
 
@@ -38,6 +41,21 @@ def get_page(request: Request) -> Render:
 
 
 PageDep = Annotated[Render, Depends(get_page)]
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields that a form sends, urlencoded; the first of several counts.
+
+    Raises:
+        InvalidRequestError: there are too many.
+    """
+    text = (await request.body()).decode("utf-8", "replace")
+    try:
+        given = parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        problem = Problem(None, None, "too many fields", f"at most {MOST_FIELDS}")
+        raise InvalidRequestError([problem]) from None
+    return {name: values[0] for name, values in given.items()}
 
 
 def wants_page(request: Request) -> bool:

@@ -63,10 +63,18 @@ def find_prediction(
     history = [_outcome(one) for one in _history(connection, prediction_id)]
     return {
         **row._asdict(),
-        **_parsed(row),
+        **parsed(row),
         "outcome": history[-1]["outcome"] if history else None,
         "outcomes": history,
     }
+
+
+def knows_prediction(connection: Connection, prediction_id: str) -> bool:
+    """Whether the database has its row."""
+    if not can_exist(prediction_id):
+        return False
+    query = select(predictions.c.prediction_id).where(predictions.c.prediction_id == prediction_id)
+    return connection.execute(query).first() is not None
 
 
 def sample_unlabelled(
@@ -81,7 +89,7 @@ def sample_unlabelled(
     drawn = select(name).where(times >= start, times < end, ~known)
     drawn = drawn.order_by(func.substr(name, _RANDOM_FROM)).limit(most)
     rows = connection.execute(select(predictions).where(name.in_(drawn)).order_by(name))
-    return [{**row._asdict(), **_parsed(row)} for row in rows]
+    return [{**row._asdict(), **parsed(row)} for row in rows]
 
 
 def list_models(connection: Connection) -> dict[str, Any]:
@@ -169,7 +177,7 @@ def list_retrains(connection: Connection) -> list[dict[str, Any]]:
     return [{**row._asdict(), "verdict": json.loads(row.verdict)} for row in rows]
 
 
-def _parsed(row: Row[Any]) -> dict[str, Any]:
+def parsed(row: Row[Any]) -> dict[str, Any]:
     """The columns of a prediction that hold JSON."""
     return {
         "features": json.loads(row.features),

@@ -33,7 +33,9 @@ _PREDICTING = re.compile(
 )
 _READING = frozenset({"GET", "HEAD"})
 _SENDING: dict[str, Scope] = {"/predict": "predict", "/outcomes": "outcomes", "/sign-out": "read",
-                             "/try": "predict", "/try/table": "predict"}  # fmt: skip
+                             "/try": "predict", "/try/table": "predict",
+                             "/outcomes/enter": "outcomes",
+                             "/outcomes/table": "outcomes"}  # fmt: skip
 _OPEN_SCOPES: frozenset[Scope] = frozenset({"predict", "outcomes", "read"})
 ANYBODY = Caller("", "anybody", _OPEN_SCOPES)  # while access is open
 # Vertex AI or SageMaker has checked its caller, and lets none of our other paths be reached.

@@ -36,6 +36,17 @@ def fits(features: Mapping[str, Any], schema: FeatureSchema) -> bool:
     )
 
 
+def most_wanted(
+    found: Sequence[Mapping[str, Any]], schema: FeatureSchema, limit: int
+) -> list[dict[str, Any]]:
+    """Of logged rows, those whose labels would teach most, each with its `uncertainty`."""
+    rows = [row for row in found if fits(row["features"], schema)]
+    task = schema.target.task
+    unsure = [uncertainty(task, row["probability"], row["scores"]) for row in rows]
+    chosen = pick(unsure, [row["features"] for row in rows], schema, limit)
+    return [{**rows[index], "uncertainty": unsure[index]} for index in chosen]
+
+
 def pick(
     unsure: Sequence[float], rows: Sequence[Mapping[str, Any]], schema: FeatureSchema, limit: int
 ) -> list[int]:

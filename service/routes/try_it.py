@@ -1,7 +1,6 @@
 """GET and POST /try: a question typed into a form, answered and logged as any other."""
 
 from typing import Any
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
 
@@ -15,7 +14,7 @@ from service.answer.explain import (
     VersionGoneError,
 )
 from service.ledger.answers import Answer
-from service.page import PageDep
+from service.page import PageDep, read_form
 from service.parts import PartsDep
 from service.queries import find_prediction
 from service.trying.form import TableError, curl_of, make_fields, row_of, rows_of
@@ -33,7 +32,7 @@ def get_try(parts: PartsDep, page: PageDep) -> Response:
 
 @router.post("/try")
 async def post_try(request: Request, parts: PartsDep, page: PageDep, caller: CallerDep) -> Response:
-    typed = await _typed(request)
+    typed = await read_form(request)
     schema = parts.watcher.require().schema
     row = row_of(schema, typed)
     try:
@@ -51,7 +50,7 @@ async def post_try(request: Request, parts: PartsDep, page: PageDep, caller: Cal
 async def post_table(
     request: Request, parts: PartsDep, page: PageDep, caller: CallerDep
 ) -> Response:
-    typed = await _typed(request)
+    typed = await read_form(request)
     schema = parts.watcher.require().schema
     try:
         rows = rows_of(schema, typed.get("table", ""))
@@ -75,12 +74,6 @@ def get_reasons(prediction_id: str, parts: PartsDep, page: PageDep) -> Response:
     except _NO_REASONS as error:
         return page("try_reasons.html", reasons=[], problem=str(error))
     return page("try_reasons.html", reasons=_reasons(told), problem="")
-
-
-async def _typed(request: Request) -> dict[str, str]:
-    text = (await request.body()).decode("utf-8", "replace")
-    given = parse_qs(text, keep_blank_values=True)
-    return {name: values[0] for name, values in given.items()}
 
 
 def _rows(answer: Answer) -> list[dict[str, Any]]:

@@ -1,12 +1,11 @@
 """GET /outcomes/wanted: the predictions whose true labels would help most."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from contracts.schema import FeatureSchema
-from service.answer.wanted import fits, pick, uncertainty
+from service.answer.wanted import most_wanted
 from service.parts import PartsDep, json_response
 from service.queries import sample_unlabelled
 
@@ -31,14 +30,5 @@ def get_wanted_outcomes(
     start, end = now - timedelta(days=newer_than_days), now - timedelta(hours=older_than_hours)
     with parts.engine.connect() as connection:
         found = sample_unlabelled(connection, start, end, CANDIDATES)
-    candidates = [row for row in found if fits(row["features"], schema)]
-    return json_response({"wanted": _wanted(candidates, schema, limit), "candidates": len(found)})
-
-
-def _wanted(
-    candidates: list[dict[str, Any]], schema: FeatureSchema, limit: int
-) -> list[dict[str, Any]]:
-    task = schema.target.task
-    unsure = [uncertainty(task, row["probability"], row["scores"]) for row in candidates]
-    chosen = pick(unsure, [row["features"] for row in candidates], schema, limit)
-    return [{**candidates[index], "uncertainty": unsure[index]} for index in chosen]
+    wanted = most_wanted(found, schema, limit)
+    return json_response({"wanted": wanted, "candidates": len(found)})

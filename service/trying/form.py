@@ -71,19 +71,32 @@ def rows_of(schema: FeatureSchema, text: str) -> list[dict[str, object]]:
     Raises:
         TableError: no header, unknown columns, or too many rows.
     """
-    first = text.strip().split("\n", 1)[0]
-    rows = list(csv.reader(StringIO(text.strip()), delimiter="\t" if "\t" in first else ","))
-    header = [name.strip() for name in rows[0]] if rows else []
     known = {feature.name: feature for feature in schema.features}
-    if len(rows) < 2 or not known.keys() & set(header):
+    header, rows = read_table(text)
+    if not rows or not known.keys() & set(header):
         raise TableError(f"the first line has to name columns, like: {','.join(known)}"[:500])
-    if len(rows) - 1 > MOST_ROWS:
-        raise TableError(f"{len(rows) - 1} rows; at most {MOST_ROWS} here, use /predict for more")
-    for number, row in enumerate(rows[1:], 1):
+    if len(rows) > MOST_ROWS:
+        raise TableError(f"{len(rows)} rows; at most {MOST_ROWS} here, use /predict for more")
+    columns = [(at, known[name]) for at, name in enumerate(header) if name in known]
+    return [{f.name: _value(f, row[at].strip()) for at, f in columns} for row in rows]
+
+
+def read_table(text: str) -> tuple[list[str], list[list[str]]]:
+    """The header, and rows that have a value for each of its names.
+
+    Raises:
+        TableError: it is no CSV, or a row has too many or too few values.
+    """
+    first = text.strip().split("\n", 1)[0]
+    lines = csv.reader(StringIO(text.strip()), delimiter="\t" if "\t" in first else ",")
+    try:
+        header, *rows = [row for row in lines if row] or [[]]
+    except csv.Error as error:
+        raise TableError(f"this is no CSV: {error}") from None
+    for number, row in enumerate(rows, 1):
         if len(row) != len(header):
             raise TableError(f"row {number} has {len(row)} values, the header {len(header)}")
-    columns = [(at, known[name]) for at, name in enumerate(header) if name in known]
-    return [{f.name: _value(f, row[at].strip()) for at, f in columns} for row in rows[1:]]
+    return [name.strip() for name in header], rows
 
 
 def curl_of(row: Mapping[str, object], base: str) -> str:

@@ -18,6 +18,7 @@ from tests.bundles import EXAMPLE
 from tests.conftest import NOW, OPEN, MadeBundle, bearer, make_champion, make_key
 from tests.postgresql import temporary_postgresql
 from tests.service.servers import wait_for
+from tests.service.test_sign_in import PAGE
 
 pytestmark = pytest.mark.slow
 
@@ -88,3 +89,21 @@ def test_a_lost_connection_is_not_noticed_by_clients(
     statuses = [client.post("/predict", json={"features": EXAMPLE}).status_code for _ in range(2)]
     assert statuses == [200, 200]
     assert client.get("/models").status_code == 200
+
+
+def test_pages_find_tell_and_record_there_too(on_postgresql: tuple[TestClient, Engine]) -> None:
+    client, _ = on_postgresql
+    at = "2026-05-01T10:00:00Z"
+    body = {"instances": [EXAMPLE] * 60 + [{**EXAMPLE, "carrier": "PG"}], "event_time": at}
+    *_, last = client.post("/predict", json=body).json()["prediction_id"]
+    for query in ("", "feature=carrier&value=PG", "from=2026-05-01T00:00&to=2026-05-02T00:00",
+                  f"from=2026-05-01T00:00&at={at}&before={last[:-1]}~", "version=%00"):  # fmt: skip
+        page = client.get(f"/predictions?{query}", headers=PAGE)
+        assert (page.status_code, last in page.text) == (200, query != "version=%00"), query
+    assert client.get(f"/predictions?id={last}", headers=PAGE).url.path == f"/predictions/{last}"
+    assert client.get("/predictions?id=" + "%00" * 36, headers=PAGE).status_code == 422
+
+    table = f"prediction_id,outcome\n{last},1\n\x01,1"
+    told = client.post("/outcomes/table", data={"table": table}).text
+    assert "1 recorded" in told and "1 unknown" in told
+    assert last not in client.get("/outcomes", headers=PAGE).text

@@ -1,0 +1,24 @@
+"""Predictions that wait for their outcome, among the newest; nothing here writes."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, exists, select
+
+from contracts.tables import outcomes, predictions
+from service.queries import parsed
+
+LOOKED_AT = 1000
+
+
+def newest_unlabelled(connection: Connection, until: datetime) -> list[dict[str, Any]]:
+    """Of the LOOKED_AT predictions of the latest event times before a moment, those without one.
+
+    GET /outcomes/wanted draws from a month instead, which takes longer than a page may.
+    """
+    name, at = predictions.c.prediction_id, predictions.c.event_time
+    newest = select(name).where(at < until).order_by(at.desc()).limit(LOOKED_AT).subquery()
+    known = exists().where(outcomes.c.prediction_id == newest.c.prediction_id)
+    waiting = select(newest.c.prediction_id).where(~known)
+    rows = connection.execute(select(predictions).where(name.in_(waiting)))
+    return [{**row._asdict(), **parsed(row)} for row in rows]
