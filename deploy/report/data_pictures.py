@@ -5,6 +5,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from contracts.params import Params
+from deploy.report.facts import LEAST_SHARE
 from deploy.report.pictures import (
     BLUE,
     GREEN,
@@ -32,7 +33,9 @@ def draw_by_time(frame: pd.DataFrame, params: Params) -> Markup:
     late, time = positive(frame, params), frame[params.data.time_column].dt.tz_convert(None)
     with canvas(2.2, 1, 2.4, share_y=True) as (figure, (left, right)):
         months = late.groupby(time.dt.to_period("M")).mean()
-        bars = left.bar([f"{m.to_timestamp():%b %Y}" for m in months.index], months, color=GREEN, width=0.6)
+        bars = left.bar(
+            [f"{m.to_timestamp():%b %Y}" for m in months.index], months, color=GREEN, width=0.6
+        )
         left.bar_label(bars, [f"{share:.0%}" for share in months], fontsize=7)
         left.set_title("by month")
         days = late.groupby(time.dt.floor("D")).mean()
@@ -54,7 +57,7 @@ def draw_by_hour(frame: pd.DataFrame, params: Params) -> Markup | None:
     if "sched_dep" not in frame:
         return None
     late = positive(frame, params).groupby(frame.sched_dep // 60).agg(["mean", "size"])
-    late = late[late["size"] >= 0.001 * len(frame)]
+    late = late[late["size"] >= LEAST_SHARE / 10 * len(frame)]
     with canvas(2.0, 1, 1) as (figure, (left, right)):
         left.bar(late.index, late["mean"], color=GREEN, width=0.8)
         left.set_title("share that came late")
@@ -84,6 +87,7 @@ def draw_by_group(frame: pd.DataFrame, params: Params, names: list[str]) -> Mark
 
 def _bars(axes: Axes, groups: pd.Series, late: pd.Series) -> None:
     means = late.groupby(groups).agg(["mean", "size"]).nlargest(MOST_GROUPS, "size")
+    means = means[means["size"] >= LEAST_SHARE * len(late)]
     means = means.sort_values("mean")
     axes.bar([label(each, 10) for each in means.index], means["mean"], color=GREEN, width=0.7)
     axes.axhline(late.mean(), color=GREY, linewidth=0.8, linestyle=":")
@@ -105,7 +109,10 @@ def draw_missing(missing: list[dict[str, float]]) -> Markup | None:
         left.set_xlim(0, min(1.0, 1.2 * max(shares)))
         left.set_title("rows in which the value is missing")
         left.set_yticks(rows, names)
-        for key, colour, told in (("late_known", GREY, "known"), ("late_missing", ORANGE, "missing")):
+        for key, colour, told in (
+            ("late_known", GREY, "known"),
+            ("late_missing", ORANGE, "missing"),
+        ):
             values = [each[key] for each in missing][::-1]
             right.plot(values, rows, "o", color=colour, markersize=4.5, label=f"value {told}")
         right.set_title("share that came late")

@@ -70,7 +70,9 @@ def _missing(frame: pd.DataFrame, late: pd.Series, params: Params) -> list[Facts
 
 def search_facts(search: pd.DataFrame, chosen: Mapping[str, Any]) -> Facts:
     """The best draw of each candidate, best first, and what was chosen."""
-    best = search.sort_values("mean_score", ascending=False).groupby("candidate", sort=False).head(1)
+    best = (
+        search.sort_values("mean_score", ascending=False).groupby("candidate", sort=False).head(1)
+    )
     recipe = chosen["recipe"]
     return {
         "draws": len(search),
@@ -148,7 +150,7 @@ def drift_facts(drift: Mapping[str, Any] | None) -> Facts | None:
         "windows": sum(each["windows"] for each in drift["false_alarm_rate"].values()),
         "changes": len(drift["power"]),
         "by_span": [
-            {"span": size, "changes": len(shares),
+            {"days": int(size.split()[0]), "changes": len(shares),
              "found": sum(share >= SURE for share in shares)}
             for size, shares in spans.items()
         ],

@@ -33,7 +33,10 @@ def draw_replay(months: list[dict[str, Any]]) -> Markup:
     """Log-loss and ROC AUC by month; months with a promotion are shaded."""
     names = [f"{pd.Timestamp(m['month'] + '-01'):%b}" for m in months]
     with canvas(2.7, 1, 1) as (figure, every):
-        measures = {"log_loss": "log-loss (smaller is better)", "roc_auc": "ROC AUC (larger is better)"}
+        measures = {
+            "log_loss": "log-loss (smaller is better)",
+            "roc_auc": "ROC AUC (larger is better)",
+        }
         for axes, (measure, title) in zip(every, measures.items(), strict=True):
             for i, month in enumerate(months):
                 if month["promotions"]:
@@ -52,13 +55,14 @@ def draw_alarms(quiet: Mapping[str, Mapping[str, float]]) -> Markup:
     """Alarms on windows without any change: declared, ours, Evidently's defaults."""
     names = [label(name) for name in quiet][::-1]
     systems = {"evidently_default": ("Evidently's defaults", PALE), "ours": ("this product", GREEN)}
-    with canvas(0.9 + 0.3 * len(names)) as (figure, (axes,)):
+    declared = [each["declared"] for each in quiet.values()][::-1]
+    with canvas(0.9 + 0.26 * len(names)) as (figure, (axes,)):
         for i, (key, (told, colour)) in enumerate(systems.items()):
             values = [each[key] for each in quiet.values()][::-1]
             at = [row + 0.38 * (i - 0.5) for row in range(len(names))]
-            bars = axes.barh(at, values, color=colour, height=0.36, label=told)
-            axes.bar_label(bars, [f" {value:.1%}" for value in values], fontsize=6)
-        declared = [each["declared"] for each in quiet.values()][::-1]
+            axes.barh(at, values, color=colour, height=0.36, label=told)
+            for row, value, most in zip(at, values, declared, strict=True):
+                axes.text(max(value, most) + 0.01, row, f"{value:.1%}", fontsize=6, va="center")
         axes.plot(declared, range(len(names)), "|", color=ORANGE, markersize=13, label="declared")
         axes.set_yticks(range(len(names)), names)
         axes.set_xlim(0, 1.1)

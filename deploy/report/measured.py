@@ -19,18 +19,18 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
-    def pick(self, **headings: str) -> "Table":
+    def pick(self, headings: Mapping[str, str]) -> "Table":
         """Some columns under other headings.
 
         Args:
-            headings: new heading (underscores are blanks) = the document's.
+            headings: the document's heading -> ours.
 
         Raises:
             ValueError: the benchmark no longer writes such a column.
         """
-        at = [self.head.index(old) for old in headings.values()]
-        head = tuple(new.replace("_", " ") for new in headings)
-        return Table(head, tuple(tuple(row[i] for i in at) for row in self.rows))
+        at = [self.head.index(old) for old in headings]
+        rows = tuple(tuple(row[i] for i in at) for row in self.rows)
+        return Table(tuple(headings.values()), rows)
 
     def where(self, column: str, *values: str) -> "Table":
         """The rows with one of the values in a column."""

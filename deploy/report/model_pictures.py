@@ -42,7 +42,9 @@ def draw_search(search: pd.DataFrame, chosen: Mapping[str, Any]) -> Markup:
                           label="chosen")  # fmt: skip
         axes.set_yticks([])
         axes.set_ylabel("each draw of settings")
-        axes.set_xlabel("log-loss on later rows (smaller is better), with its spread over the folds")
+        axes.set_xlabel(
+            "log-loss on later rows (smaller is better), with its spread over the folds"
+        )
         axes.legend(frameon=False, loc="best")
         with_grid(axes, "x")
         return finish(figure)

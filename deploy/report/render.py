@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from contracts.params import Params
 from deploy.report import data_pictures, facts, loop_pictures, model_pictures
 from deploy.report.measured import Measured, table_of
-from deploy.report.selected import select
+from deploy.report.selected import BLOCKS, select
 from deploy.report.sources import SOURCES, Contents
 from deploy.report.tour import Tour
 from deploy.report.wording import FILTERS
@@ -32,6 +32,7 @@ CONTENTS = {
     "words": "Words",
     "origins": "Where the numbers come from",
 }
+TOLD = ("meanings", "steps", "tasks", "seen", "asked", "harms")  # of told.html
 IMAGE = re.compile(r"\$\{[A-Z_]+:-(.+)\}")
 
 
@@ -60,12 +61,11 @@ def render(
     values = {**_facts(contents, params), **select(measured)}
     templates = Environment(
         loader=PackageLoader("deploy.report"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     templates.filters.update(FILTERS)
     told = templates.get_template("told.html").module
     return templates.get_template("report.html").render(
-        values, **{name: getattr(told, name) for name in ("meanings", "steps", "tasks", "seen")},
+        values, **{name: getattr(told, name) for name in TOLD},
         contents=CONTENTS, params=params, tour=tour, made=edition.made, commit=edition.commit,
         version=edition.version, figures=_figures(contents, measured, values, params),
         origins=_origins(contents, measured), adr=_decisions(root).__getitem__,
@@ -122,12 +122,15 @@ def _figures(
 
 
 def _origins(contents: Contents, measured: Mapping[str, Measured]) -> list[dict[str, Any]]:
-    files = [
-        {"path": source.path, "made_by": source.made_by, "gives": source.gives,
-         "found": contents[name] is not None}
-        for name, source in SOURCES.items()
-    ]  # fmt: skip
-    return files
+    """Every file with whoever made it; blocks of documents after the files."""
+    files = [{**asdict(source), "found": contents[name] is not None}
+             for name, source in SOURCES.items()]  # fmt: skip
+    blocks = [
+        {"path": measured[name].document, "made_by": command, "gives": gives, "found": True}
+        for name, (command, gives) in BLOCKS.items()
+        if name in measured
+    ]
+    return files + blocks
 
 
 def _decisions(root: Path) -> dict[str, str]:

@@ -7,6 +7,38 @@ from typing import Any
 from deploy.report.measured import Measured, Table, table_of
 
 SERVED = ("echo", "sqlite", "postgresql", "tutorial")
+SERVING = {
+    "system": "system", "connections": "callers", "requests/s": "questions a second",
+    "p50 ms": "half took at most, ms", "p99 ms": "nearly all took at most, ms", "errors": "errors",
+}  # fmt: skip
+FAULTS = {
+    "fault": "fault", "trials": "trials", "acknowledged rows": "answered rows", "lost": "lost",
+    "duplicated": "doubled", "torn": "damaged", "mismatched": "of another version",
+    "refused": "refused",
+}  # fmt: skip
+HARM = {
+    "judge": "judge", "windows": "windows", "harmful": "harmful", "recall": "harm found",
+    "benign alarms": "harmless called harmful", "Matthews correlation": "correlation",
+}  # fmt: skip
+TRIALS = {
+    "decisions": "months", "sabotaged and worse: promoted": "spoiled and worse: let through",
+    "truly better: promoted": "better: let through", "all honest: blocked": "honest: refused",
+}  # fmt: skip
+KINDS = {
+    "sabotage": "how it was spoiled", "trials": "trials", "worse": "worse",
+    "promoted": "let through", "of them worse": "of them worse",
+}  # fmt: skip
+SCALE = {"rows in the window": "rows in the window", "check: time": "time",
+         "check: memory": "memory"}  # fmt: skip
+# Blocks of documents: the command that measures, and what the report takes.
+BLOCKS = {
+    "bench-serve": ("make bench-serve", "questions a second"),
+    "faults": ("make faults", "what faults do to answered rows"),
+    "bench-harm": ("make bench-harm", "whether harm is told from change"),
+    "bench-estimate": ("make bench-estimate", "estimates beside what came true"),
+    "bench-gate": ("make bench-gate", "whether the gate can be fooled"),
+    "bench-scale": ("make bench-scale", "what a check costs"),
+}
 REPORTED = "July to December, reported"  # the windows that chose no setting
 
 
@@ -31,27 +63,21 @@ def select(measured: Mapping[str, Measured]) -> dict[str, Any]:
     harm = table_of(measured, "bench-harm")
     return {
         "speed": _speed(measured),
-        "faults": _faults(table_of(measured, "faults")),
-        "harm": harm and harm.where("scenarios", REPORTED).pick(
-            judge="judge", windows="windows", harmful="harmful", recall="recall",
-            called_harmful_for_nothing="benign alarms", correlation="Matthews correlation",
-        ),
-        "gate_trials": _trials(table_of(measured, "bench-gate")),
-        "gate_kinds": _kinds(table_of(measured, "bench-gate", 1)),
-        "scale": _scale(table_of(measured, "bench-scale")),
-    }  # fmt: skip
+        "faults": _named(_pick(table_of(measured, "faults"), FAULTS)),
+        "harm": _pick(harm and harm.where("scenarios", REPORTED), HARM),
+        "gate_trials": _pick(table_of(measured, "bench-gate"), TRIALS),
+        "gate_kinds": _pick(table_of(measured, "bench-gate", 1), KINDS),
+        "scale": _pick(table_of(measured, "bench-scale"), SCALE),
+    }
 
 
 def _speed(measured: Mapping[str, Measured]) -> Speed | None:
     table, bars = table_of(measured, "bench-serve"), table_of(measured, "bench-serve", 2)
     if table is None or bars is None:
         return None
-    ours = table.where("system", "sqlite").pick(rate="requests/s").rows
+    ours = table.where("system", "sqlite").pick({"requests/s": ""}).rows
     times = next(row[1] for row in bars.rows if "tutorial" in row[0])
-    shown = table.where("system", *SERVED).pick(
-        system="system", callers="connections", questions_a_second="requests/s",
-        half="p50 ms", slowest="p99 ms", errors="errors",
-    )  # fmt: skip
+    shown = table.where("system", *SERVED).pick(SERVING)
     best = max((row[0] for row in ours), key=_number)
     machine = next((n for n in measured["bench-serve"].notes if n.startswith("Measured on")), "")
     return Speed(shown, best, f"{float(times):.0f}", machine)
@@ -61,31 +87,12 @@ def _number(text: str) -> float:
     return float(text.replace(",", ""))
 
 
-def _faults(table: Table | None) -> Table | None:
-    if table is None:
-        return None
-    shown = table.pick(
-        fault="fault", trials="trials", answered_rows="acknowledged rows", lost="lost",
-        doubled="duplicated", damaged="torn", of_another_version="mismatched", refused="refused",
-    )  # fmt: skip
-    return Table(shown.head, tuple((row[0].replace("_", " "), *row[1:]) for row in shown.rows))
+def _pick(table: Table | None, headings: Mapping[str, str]) -> Table | None:
+    return table and table.pick(headings)
 
 
-def _trials(table: Table | None) -> Table | None:
-    return table and table.pick(
-        months="decisions", spoiled_and_worse_let_through="sabotaged and worse: promoted",
-        better_let_through="truly better: promoted", honest_refused="all honest: blocked",
-    )  # fmt: skip
-
-
-def _kinds(table: Table | None) -> Table | None:
-    return table and table.pick(
-        how_it_was_spoiled="sabotage", trials="trials", worse="worse", let_through="promoted",
-        of_them_worse="of them worse",
-    )  # fmt: skip
-
-
-def _scale(table: Table | None) -> Table | None:
-    return table and table.pick(
-        rows_in_the_window="rows in the window", time="check: time", memory="check: memory",
-    )  # fmt: skip
+def _named(table: Table | None) -> Table | None:
+    """With the blanks that names in code lack."""
+    return table and Table(
+        table.head, tuple((row[0].replace("_", " "), *row[1:]) for row in table.rows)
+    )
