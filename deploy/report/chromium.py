@@ -1,7 +1,11 @@
-"""A headless Chromium: pictures of pages, and the PDF."""
+"""A headless Chromium: pictures of pages, and the PDF.
+
+`python -m deploy.report.chromium` fails where there is none, before anything is trained.
+"""
 
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -71,3 +75,14 @@ def _run(made: Path, *arguments: str) -> None:
             raise ReportError(f"Chromium made no {made.name} within {SECONDS} s") from None
     if not made.exists():
         raise ReportError(f"Chromium made no {made.name}: {done.stderr.strip()[-500:]}")
+
+
+def main() -> None:
+    try:
+        find_chromium()
+    except ReportError as error:
+        sys.exit(f"make report: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from contracts.params import Params
-from deploy.report.facts import LEAST_SHARE
+from deploy.report.facts import LEAST_SHARE, positive
 from deploy.report.pictures import (
     BLUE,
     GREEN,
@@ -23,15 +23,10 @@ MOST_GROUPS = 16
 DAYS = 7
 
 
-def positive(frame: pd.DataFrame, params: Params) -> pd.Series:
-    """1.0 where the last class is the truth."""
-    return (frame[params.data.target] == params.data.classes[-1]).astype(float)
-
-
 def draw_by_time(frame: pd.DataFrame, params: Params) -> Markup:
     """The share by month, and by day with the mean of a week."""
     late, time = positive(frame, params), frame[params.data.time_column].dt.tz_convert(None)
-    with canvas(2.2, 1, 2.4, share_y=True) as (figure, (left, right)):
+    with canvas(1.95, 1, 2.4, share_y=True) as (figure, (left, right)):
         months = late.groupby(time.dt.to_period("M")).mean()
         bars = left.bar(
             [f"{m.to_timestamp():%b %Y}" for m in months.index], months, color=GREEN, width=0.6
@@ -58,7 +53,7 @@ def draw_by_hour(frame: pd.DataFrame, params: Params) -> Markup | None:
         return None
     late = positive(frame, params).groupby(frame.sched_dep // 60).agg(["mean", "size"])
     late = late[late["size"] >= LEAST_SHARE / 10 * len(frame)]
-    with canvas(2.0, 1, 1) as (figure, (left, right)):
+    with canvas(1.8, 1, 1) as (figure, (left, right)):
         left.bar(late.index, late["mean"], color=GREEN, width=0.8)
         left.set_title("share that came late")
         as_percent(left)
@@ -78,7 +73,7 @@ def draw_by_group(frame: pd.DataFrame, params: Params, names: list[str]) -> Mark
         return None
     late = positive(frame, params)
     sizes = [min(frame[name].nunique(), MOST_GROUPS) for name in shown]
-    with canvas(2.1, *[max(size, 5) for size in sizes], share_y=True) as (figure, every):
+    with canvas(1.75, *[max(size, 5) for size in sizes], share_y=True) as (figure, every):
         for axes, name in zip(every, shown, strict=True):
             _bars(axes, frame[name], late)
         as_percent(every[0])
@@ -102,7 +97,7 @@ def draw_missing(missing: list[dict[str, float]]) -> Markup | None:
         return None
     names = [label(each["name"]) for each in missing][::-1]
     rows = range(len(names))
-    with canvas(0.8 + 0.19 * len(names), 1, 1, share_y=True) as (figure, (left, right)):
+    with canvas(0.75 + 0.17 * len(names), 1, 1, share_y=True) as (figure, (left, right)):
         shares = [each["share"] for each in missing][::-1]
         bars = left.barh(rows, shares, color=GREEN, height=0.65)
         left.bar_label(bars, [f" {share:.1%}" for share in shares], fontsize=6.5)

@@ -16,7 +16,7 @@ SURE = 0.9  # of the windows: a change that is found as often counts as found
 
 def data_facts(frame: pd.DataFrame, params: Params) -> Facts:
     """The prepared rows in numbers."""
-    time, late = frame[params.data.time_column], _positive(frame, params)
+    time, late = frame[params.data.time_column], positive(frame, params)
     days = late.groupby(time.dt.floor("D")).mean()
     return {
         "rows": len(frame),
@@ -31,7 +31,8 @@ def data_facts(frame: pd.DataFrame, params: Params) -> Facts:
     }
 
 
-def _positive(frame: pd.DataFrame, params: Params) -> pd.Series:
+def positive(frame: pd.DataFrame, params: Params) -> pd.Series:
+    """1.0 where the last class is the truth."""
     return (frame[params.data.target] == params.data.classes[-1]).astype(float)
 
 
@@ -43,12 +44,12 @@ def _extremes(groups: pd.Series, late: pd.Series) -> Facts:
     """The groups with the smallest and the largest share, of those that are large enough."""
     means = late.groupby(groups).agg(["mean", "size"])
     means = means[means["size"] >= LEAST_SHARE * len(late)]
-    low, high = means["mean"].idxmin(), means["mean"].idxmax()
+    shares = means["mean"].sort_values()
     return {
-        "low": low,
-        "low_share": means["mean"][low],
-        "high": high,
-        "high_share": means["mean"][high],
+        "low": shares.index[0],
+        "low_share": shares.iloc[0],
+        "high": shares.index[-1],
+        "high_share": shares.iloc[-1],
         "groups": groups.nunique(),
     }
 
@@ -144,9 +145,11 @@ def drift_facts(drift: Mapping[str, Any] | None) -> Facts | None:
     for sizes in drift["power"].values():
         for size, found in sizes.items():
             longest.setdefault(size, []).append(found["detected"])
+    asked = [each["evidently_windows"] for each in drift["false_alarm_rate"].values()]
     spans = {size: shares for size, shares in longest.items() if "day" in size}
     return {
         "quiet": drift["false_alarm_rate"],
+        "asked": (min(asked), max(asked)),
         "windows": sum(each["windows"] for each in drift["false_alarm_rate"].values()),
         "changes": len(drift["power"]),
         "by_span": [

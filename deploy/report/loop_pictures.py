@@ -82,10 +82,12 @@ def draw_estimates(months: Table) -> Markup:
             middle, low, high = zip(*(_estimate(row[first]) for row in months.rows), strict=True)
             spread = [[m - e for m, e in zip(middle, low, strict=True)],
                       [e - m for m, e in zip(middle, high, strict=True)]]  # fmt: skip
-            axes.errorbar(at, middle, yerr=spread, fmt="o", color=GREY, markersize=4,
-                          elinewidth=1, capsize=2, label="estimated, with its interval")  # fmt: skip
-            axes.plot(at, [float(row[first + 1]) for row in months.rows], "D", color=GREEN,
-                      markersize=4, label="what came true")  # fmt: skip
+            axes.errorbar(
+                at, middle, yerr=spread, fmt="o", color=GREY, markersize=4, elinewidth=1,
+                capsize=2, label="estimated, with its interval",
+            )  # fmt: skip
+            true = [float(row[first + 1]) for row in months.rows]
+            axes.plot(at, true, "D", color=GREEN, markersize=4, label="what came true")
             axes.set_xticks(at, names)
             axes.set_title(title)
             with_grid(axes)

@@ -1,4 +1,4 @@
-"""Tables that benchmarks have written into the documents, between `<!-- NAME -->` and `<!-- end -->`.
+"""Tables that benchmarks have written into the documents, between comments that name them.
 
 A clean clone has no figures of its own for most benchmarks, but it has these.
 """

@@ -32,7 +32,7 @@ CONTENTS = {
     "words": "Words",
     "origins": "Where the numbers come from",
 }
-TOLD = ("meanings", "steps", "tasks", "seen", "asked", "harms")  # of told.html
+TOLD = ("meanings", "steps", "tasks", "seen", "asked", "systems", "harms")  # of told.html
 IMAGE = re.compile(r"\$\{[A-Z_]+:-(.+)\}")
 
 

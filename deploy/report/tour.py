@@ -8,12 +8,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-from sqlalchemy import Engine
 
 from client import Client
 from contracts.bundle import load_bundle
@@ -23,24 +23,25 @@ from contracts.params import Params
 from contracts.settings import Settings
 from deploy.local import as_environment, free_port, publish, running, wait_until_ready
 from deploy.report.chromium import shoot
-from deploy.report.passing import DAYS, ask_days, recent_days
+from deploy.report.passing import DAYS, ask, recent_hours
 from deploy.report.sources import ReportError
 from deploy.report.trim import trim
 
 Say = Callable[[str], None]
-WIDTH, HEIGHT = 1180, 1560  # pixels: as much of a page as a sheet of paper shows readably
+WIDTH = 1180  # pixels, as on a small screen
 CHECK_SECONDS = 300
-# In the order in which somebody new would look at them; what is not there is left out.
-PAGES = {
-    "overview": "/",
-    "try": "/try",
-    "predictions": "/predictions",
-    "outcomes": "/outcomes",
-    "monitoring": "/monitoring",
-    "check": "/reports/{check}",
-    "models": "/models",
-    "docs": "/docs",
-}
+# Name, path, and how much of it is shown; in the order in which somebody new would look at them.
+# What is not there is left out.
+PAGES = (
+    ("overview", "/", 1150),
+    ("try", "/try", 1000),
+    ("predictions", "/predictions", 820),
+    ("outcomes", "/outcomes", 820),
+    ("monitoring", "/monitoring", 1150),
+    ("check", "/reports/{check}", 1500),
+    ("models", "/models", 1000),
+    ("docs", "/docs", 760),
+)
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,13 @@ class Tour:
 
     Attributes:
         days: over which the questions were spread.
-        checks: what each check decided, in a sentence.
+        decided: by the check, in its own words.
     """
 
     rows: int
     outcomes: int
     days: int
-    checks: tuple[str, ...]
+    decided: str
     shots: tuple[Shot, ...]
 
 
@@ -79,33 +80,30 @@ def take_tour(root: Path, home: Path, pictures: Path, params: Params, say: Say) 
         ReportError: a check failed, or the browser did.
     """
     settings = _settings(root, home)
-    engine = make_engine(settings.database_url)
-    try:
+    with ExitStack() as at_end:
+        engine = make_engine(settings.database_url)
+        at_end.callback(engine.dispose)
         migrate(engine)
         publish(engine, settings, datetime.now(UTC))
-        with running(settings, "service") as processes:
-            wait_until_ready(settings, processes)
-            return _use(engine, settings, root, pictures, params, say)
-    finally:
-        engine.dispose()
+        log = at_end.enter_context((home / "processes.log").open("a"))
+        names = ("service", "monitoring.scheduler")
+        processes = at_end.enter_context(running(settings, *names, log=log))
+        wait_until_ready(settings, processes)
+        return _use(settings, root, pictures, params, say)
 
 
-def _use(
-    engine: Engine, settings: Settings, root: Path, pictures: Path, params: Params, say: Say
-) -> Tour:
+def _use(settings: Settings, root: Path, pictures: Path, params: Params, say: Say) -> Tour:
     now = datetime.now(UTC)
     address = f"http://{settings.host}:{settings.port}"
     schema = load_bundle(root / "build" / "bundle").schema
-    days = recent_days(root, params, schema, now)
-    say(f"asking {sum(len(day.rows) for day in days):,} rows of {len(days)} days ...")
+    hours = recent_hours(root, params, schema, now)
+    say(f"asking {sum(len(hour.rows) for hour in hours):,} rows of {DAYS} days ...")
     with Client(address) as client:
-        rows, outcomes = ask_days(client, days, now)
-    checks = []
-    for until in (now - timedelta(days=params.monitoring.window_days), None):
-        say("checking ..." if until is None else "checking an earlier window ...")
-        checks.append(_check(settings, until))
+        rows, outcomes = ask(client, hours, now)
+    say("checking, which takes the longest ...")
+    decided = _check(settings)
     shots = tuple(_picture(address, pictures, say))
-    return Tour(rows, outcomes, DAYS, tuple(checks), shots)
+    return Tour(rows, outcomes, DAYS, decided, shots)
 
 
 def _settings(root: Path, home: Path) -> Settings:
@@ -127,11 +125,10 @@ def _settings(root: Path, home: Path) -> Settings:
     )
 
 
-def _check(settings: Settings, until: datetime | None) -> str:
+def _check(settings: Settings) -> str:
     """Run a check as a person would; its decision."""
-    asked = [f"--until={until.isoformat()}"] if until else []
     done = subprocess.run(
-        [sys.executable, "-m", "monitoring.check", *asked],
+        [sys.executable, "-m", "monitoring.check"],
         env={**os.environ, **as_environment(settings)},
         capture_output=True, text=True, timeout=CHECK_SECONDS,
     )  # fmt: skip
@@ -144,14 +141,14 @@ def _picture(address: str, pictures: Path, say: Say) -> list[Shot]:
     """Every page that answers a browser."""
     found = []
     newest = httpx.get(f"{address}/checks", timeout=30).json()["checks"][0]["check_id"]
-    for name, path in PAGES.items():
+    for name, path, height in PAGES:
         here = path.format(check=newest)
         answer = httpx.get(address + here, headers={"Accept": "text/html"}, timeout=30)
         if answer.status_code != 200 or "text/html" not in answer.headers["Content-Type"]:
             continue
         say(f"picturing {path} ...")
         file = pictures / f"{name}.png"
-        shoot(address + here, file, WIDTH, HEIGHT)
+        shoot(address + here, file, WIDTH, height)
         trim(file)
         found.append(Shot(path, name, f"{pictures.name}/{file.name}"))
     return found

@@ -32,7 +32,7 @@ def day(value: date | datetime | pd.Timestamp | str) -> str:
 
 def month(value: str) -> str:
     """2013-04 -> April 2013."""
-    return f"{pd.Timestamp(value + '-01'):%B} {value[:4]}"
+    return f"{pd.Timestamp(value + '-01'):%B}\N{NO-BREAK SPACE}{value[:4]}"
 
 
 def size(value: float) -> str:
