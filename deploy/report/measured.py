@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.report.sources import ReportError
+
 BLOCK = re.compile(r"<!-- ([a-z_-]+) -->\n(.*?)<!-- end -->", re.DOTALL)
 RULE = re.compile(r"[|\s:-]+")  # between a table's head and its rows
 
@@ -26,8 +28,10 @@ class Table:
             headings: the document's heading -> ours.
 
         Raises:
-            ValueError: the benchmark no longer writes such a column.
+            ReportError: the benchmark no longer writes such a column.
         """
+        if gone := [old for old in headings if old not in self.head]:
+            raise ReportError(f"no column {gone[0]!r} beside {self.head}; see selected.py")
         at = [self.head.index(old) for old in headings]
         rows = tuple(tuple(row[i] for i in at) for row in self.rows)
         return Table(tuple(headings.values()), rows)
