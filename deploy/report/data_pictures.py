@@ -100,7 +100,7 @@ def draw_missing(missing: list[dict[str, float]]) -> Markup | None:
     with canvas(0.75 + 0.17 * len(names), 1, 1, share_y=True) as (figure, (left, right)):
         shares = [each["share"] for each in missing][::-1]
         bars = left.barh(rows, shares, color=GREEN, height=0.65)
-        left.bar_label(bars, [f" {share:.1%}" for share in shares], fontsize=6.5)
+        left.bar_label(bars, [f"{share:.1%}" for share in shares], padding=2, fontsize=6.5)
         left.set_xlim(0, min(1.0, 1.2 * max(shares)))
         left.set_title("rows in which the value is missing")
         left.set_yticks(rows, names)

@@ -14,12 +14,14 @@ SHOWN_SEGMENTS = 5
 SURE = 0.9  # of the windows: a change that is found as often counts as found
 
 
-def data_facts(frame: pd.DataFrame, params: Params) -> Facts:
+def data_facts(frame: pd.DataFrame, golden: pd.DataFrame, params: Params) -> Facts:
     """The prepared rows in numbers."""
     time, late = frame[params.data.time_column], positive(frame, params)
     days = late.groupby(time.dt.floor("D")).mean()
     return {
         "rows": len(frame),
+        "table_from": min(time.min(), *golden[time.name].iloc[:1]),
+        "table_to": max(time.max(), *golden[time.name].iloc[-1:]),
         "from": time.min(),
         "to": time.max(),
         "share": late.mean(),

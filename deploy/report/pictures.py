@@ -34,7 +34,7 @@ def finish(figure: Figure) -> Markup:
 
 def as_percent(axes: Axes, which: str = "y") -> None:
     axis = axes.yaxis if which == "y" else axes.xaxis
-    axis.set_major_formatter(ticks.PercentFormatter(1, decimals=0))
+    axis.set_major_formatter(ticks.PercentFormatter(1))
 
 
 def with_grid(axes: Axes, which: str = "y") -> None:

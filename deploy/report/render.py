@@ -80,7 +80,7 @@ def _facts(contents: Contents, params: Params) -> dict[str, Any]:
         "flights": params.data.source == "flights",
         "late_minutes": LATE_MINUTES,
         "interval_level": CONFIDENCE,
-        "data": facts.data_facts(contents["prepared"], params),
+        "data": facts.data_facts(contents["prepared"], contents["golden"], params),
         "search": facts.search_facts(contents["search"], contents["chosen"]),
         "segments": facts.segment_facts(contents["segments"]),
         "confusion": facts.confusion_facts(contents["metrics"]),

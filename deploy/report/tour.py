@@ -29,7 +29,7 @@ from deploy.report.trim import trim
 
 Say = Callable[[str], None]
 WIDTH = 1180  # pixels, as on a small screen
-CHECK_SECONDS = 300
+CHECK_SECONDS = 900
 # Name, path, and how much of it is shown; in the order in which somebody new would look at them.
 # What is not there is left out.
 PAGES = (
@@ -38,9 +38,9 @@ PAGES = (
     ("predictions", "/predictions", 820),
     ("outcomes", "/outcomes", 820),
     ("monitoring", "/monitoring", 1150),
-    ("check", "/reports/{check}", 1500),
+    ("check", "/reports/{check}", 1150),
     ("models", "/models", 1000),
-    ("docs", "/docs", 760),
+    ("docs", "/docs", 640),
 )
 
 
