@@ -34,7 +34,8 @@ def finish(figure: Figure) -> Markup:
 
 def as_percent(axes: Axes, which: str = "y") -> None:
     axis = axes.yaxis if which == "y" else axes.xaxis
-    axis.set_major_formatter(ticks.PercentFormatter(1))
+    axis.set_major_locator(ticks.MaxNLocator(6, steps=[1, 2, 5, 10]))  # no halves of a percent
+    axis.set_major_formatter(ticks.PercentFormatter(1, decimals=0))
 
 
 def with_grid(axes: Axes, which: str = "y") -> None:

@@ -151,6 +151,17 @@ def test_a_missing_output_of_the_pipeline_names_its_command(tmp_path: Path) -> N
         read_sources(root)
 
 
+def test_another_table_has_no_flights_in_its_problem(tmp_path: Path) -> None:
+    contents = read_sources(write_project(tmp_path / "project", 1))
+    contents["params"]["data"]["source"] = "table"
+
+    words = _words(render(contents, {}, TOUR, EDITION, ROOT))
+
+    assert "The question is the value of late" in words
+    assert "What will late be?" in words
+    assert "A passenger with a connection" not in words
+
+
 def test_names_and_values_are_never_markup(pages: dict[int, str]) -> None:
     assert HOSTILE not in pages[1]
     assert "&lt;script" in pages[1]
