@@ -11,7 +11,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats setup-delivery setup-audit secrets images rollout smoke audit sbom replay-gate stack-test targets-check deploy-kubernetes deploy-ecs deploy-cloudrun deploy-azure run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean packages test-postgresql check-delivery smoke-image repro pull-results push-results freeze-outcomes pr-report push scan sign verify model-tag stage-tag stage-image replay-champion propose ci-steps
+.PHONY: help report setup setup-formats setup-delivery setup-audit secrets images rollout smoke audit sbom replay-gate stack-test targets-check deploy-kubernetes deploy-ecs deploy-cloudrun deploy-azure run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean packages test-postgresql check-delivery smoke-image repro pull-results push-results freeze-outcomes pr-report push scan sign verify model-tag stage-tag stage-image replay-champion propose ci-steps
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -71,6 +71,11 @@ format: setup ## rewrite the code in house style
 
 replay: setup ## replay seven months as live traffic in ten minutes; UNTIL=2014-01-01 for the year
 	$(BIN)/python -m benchmarks.replay $(if $(UNTIL),--until $(UNTIL))
+
+report: setup ## write report/perennial.pdf, about everything, with pictures of the running product
+	@$(BIN)/python -m deploy.report.chromium
+	$(REPRO)
+	$(BIN)/python -m deploy.report $(if $(OUT),--out $(OUT))
 
 drill: setup ## alarm, retrain, gate, swap, rollback, outages on a throw-away copy; CUT=link disables one
 	$(BIN)/python -m deploy.drill $(if $(CUT),--cut $(CUT))

@@ -1,6 +1,6 @@
 """Where benchmarks leave their figures: benchmarks/results/<target>.json.
 
-Git ignores them but for bench-drift.json.
+Git ignores them but for bench-drift.json and replay.json, which the report draws.
 """
 
 import json

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from pydantic import ValidationError
 from sqlalchemy import Engine
@@ -99,18 +100,23 @@ def _commit() -> str | None:
 
 
 @contextmanager
-def running(settings: Settings, *names: str) -> Iterator[Processes]:
+def running(settings: Settings, *names: str, log: IO[str] | None = None) -> Iterator[Processes]:
     """Start processes (`service`, `monitoring.scheduler`) and stop them at the end.
 
     Each gets a session of its own, so that Ctrl-C reaches only this one, which then ends them in
     order.
+
+    Args:
+        log: what they say; None = to the terminal.
     """
     environment = {**os.environ, **as_environment(settings)}
     processes: Processes = {}
     try:
         for name in names:
             command = [sys.executable, "-m", name]
-            processes[name] = subprocess.Popen(command, env=environment, start_new_session=True)
+            processes[name] = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
         yield processes
     finally:
         for process in processes.values():
