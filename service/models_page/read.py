@@ -1,0 +1,101 @@
+"""What the pages of models need of the database, in a handful of small queries."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from contracts.registry import Champion, champion
+from contracts.tables import AWAITING, model_versions, retrains, stage_changes
+from contracts.traffic import TrafficChange, current_traffic
+
+SHOWN_CHANGES = 25  # of who is champion, on one page
+DRAWN_CHANGES = 2000  # the newest ones, in the picture
+_FACTS = ("version", "registered_at", "trained_from", "trained_until", "made")
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version; `made` says when, where and from what."""
+
+    version: str
+    registered_at: datetime
+    trained_from: datetime
+    trained_until: datetime
+    made: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the database knows at a moment.
+
+    Attributes:
+        versions: newest first.
+        reigned: whoever has ever been champion.
+        awaiting: challengers that wait for a person's word.
+        reigns: when each newest change made which version champion, oldest first.
+    """
+
+    now: datetime
+    champion: Champion | None
+    traffic: TrafficChange | None
+    versions: list[Version]
+    reigned: frozenset[str]
+    awaiting: frozenset[str]
+    reigns: list[tuple[datetime, str]]
+
+
+def read_facts(connection: Connection, now: datetime) -> Facts:
+    """All versions and who was champion; metrics stay where they are."""
+    rows = connection.execute(
+        select(*(model_versions.c[name] for name in _FACTS)).order_by(
+            model_versions.c.registered_at.desc(), model_versions.c.version
+        )
+    )
+    versions = [Version(**{**row._asdict(), "made": json.loads(row.made)}) for row in rows]
+    waiting = select(retrains.c.challenger_version).where(retrains.c.state == AWAITING)
+    changed = select(stage_changes.c.changed_at, stage_changes.c.version)
+    newest = changed.order_by(stage_changes.c.change_id.desc()).limit(DRAWN_CHANGES)
+    return Facts(
+        now,
+        champion(connection),
+        current_traffic(connection),
+        versions,
+        frozenset(connection.execute(select(stage_changes.c.version).distinct()).scalars()),
+        frozenset(connection.execute(waiting).scalars()),
+        [(at, version) for at, version in connection.execute(newest)][::-1],
+    )
+
+
+def read_metrics(connection: Connection, wanted: list[str]) -> dict[str, dict[str, Any]]:
+    """What evaluation found of versions."""
+    query = select(model_versions.c.version, model_versions.c.metrics)
+    rows = connection.execute(query.where(model_versions.c.version.in_(wanted)))
+    return {row.version: json.loads(row.metrics) for row in rows}
+
+
+def read_changes(
+    connection: Connection, before: int | None, version: str | None = None
+) -> list[Row[Any]]:
+    """Changes of the champion, newest first; one more than is shown where there are more.
+
+    Args:
+        before: only those before this change.
+        version: only those that made it champion or took that from it.
+    """
+    query = select(stage_changes).order_by(stage_changes.c.change_id.desc())
+    if before is not None:
+        query = query.where(stage_changes.c.change_id < before)
+    if version is not None:
+        one = stage_changes.c.version == version
+        query = query.where(one | (stage_changes.c.previous_version == version))
+    return list(connection.execute(query.limit(SHOWN_CHANGES + 1)))
+
+
+def read_retrain(connection: Connection, challenger: str) -> dict[str, Any] | None:
+    """The retrain that made a version, with what the gate said; None = there was none."""
+    query = select(retrains).where(retrains.c.challenger_version == challenger)
+    row = connection.execute(query.order_by(retrains.c.started_at.desc())).first()
+    return None if row is None else {**row._asdict(), "verdict": json.loads(row.verdict)}
