@@ -12,7 +12,8 @@ from contracts.tables import AWAITING, model_versions, retrains, stage_changes
 from contracts.traffic import TrafficChange, current_traffic
 
 SHOWN_CHANGES = 25  # of who is champion, on one page
-DRAWN_CHANGES = 2000  # the newest ones, in the picture
+DRAWN_CHANGES = 1000  # the newest ones, in the picture
+READ_VERSIONS = 500  # the newest ones; a year of recalibrations has fewer
 _FACTS = ("version", "registered_at", "trained_from", "trained_until", "made")
 
 
@@ -32,7 +33,7 @@ class Facts:
     """What the database knows at a moment.
 
     Attributes:
-        versions: newest first.
+        versions: the newest, newest first.
         reigned: whoever has ever been champion.
         awaiting: challengers that wait for a person's word.
         reigns: when each newest change made which version champion, oldest first.
@@ -47,14 +48,20 @@ class Facts:
     reigns: list[tuple[datetime, str]]
 
 
-def read_facts(connection: Connection, now: datetime) -> Facts:
-    """All versions and who was champion; metrics stay where they are."""
-    rows = connection.execute(
-        select(*(model_versions.c[name] for name in _FACTS)).order_by(
-            model_versions.c.registered_at.desc(), model_versions.c.version
-        )
-    )
-    versions = [Version(**{**row._asdict(), "made": json.loads(row.made)}) for row in rows]
+def read_facts(
+    connection: Connection, now: datetime, also: str | None = None, most: int = READ_VERSIONS
+) -> Facts:
+    """The newest versions and who was champion; metrics stay where they are.
+
+    Args:
+        also: a version that is wanted however old it is.
+    """
+    registered = select(*(model_versions.c[name] for name in _FACTS))
+    order = (model_versions.c.registered_at.desc(), model_versions.c.version)
+    rows = list(connection.execute(registered.order_by(*order).limit(most)))
+    if also is not None and all(row.version != also for row in rows):
+        rows += connection.execute(registered.where(model_versions.c.version == also))
+    versions = [_version(row) for row in rows]
     waiting = select(retrains.c.challenger_version).where(retrains.c.state == AWAITING)
     changed = select(stage_changes.c.changed_at, stage_changes.c.version)
     newest = changed.order_by(stage_changes.c.change_id.desc()).limit(DRAWN_CHANGES)
@@ -67,6 +74,11 @@ def read_facts(connection: Connection, now: datetime) -> Facts:
         frozenset(connection.execute(waiting).scalars()),
         [(at, version) for at, version in connection.execute(newest)][::-1],
     )
+
+
+def _version(row: Row[Any]) -> Version:
+    learned = (row.trained_from, row.trained_until)
+    return Version(row.version, row.registered_at, *learned, json.loads(row.made))
 
 
 def read_metrics(connection: Connection, wanted: list[str]) -> dict[str, dict[str, Any]]:

@@ -60,14 +60,13 @@ def show_models(request: Request, parts: Parts, page: Render) -> Response:
 @router.get("/models/versions.{form}")
 def get_versions(form: Form, parts: PartsDep) -> Response:
     with parts.engine.connect() as connection:
-        facts = read_facts(connection, parts.clock())
-        shown = facts.versions[:MOST_ROWS]
-        metrics = read_metrics(connection, [one.version for one in shown])
+        facts = read_facts(connection, parts.clock(), most=MOST_ROWS)
+        metrics = read_metrics(connection, [one.version for one in facts.versions])
     rows = [
         {"version": one.version, "stage": stage_of(one, facts).word,
          "registered_at": one.registered_at, "trained_from": one.trained_from,
          "trained_until": one.trained_until, "made": one.made, "metrics": metrics[one.version]}
-        for one in shown
+        for one in facts.versions
     ]  # fmt: skip
     return download("versions", form, rows)
 
@@ -117,7 +116,8 @@ def _arms(parts: Parts, page: Render) -> Response:
 
 
 def _known(connection: Connection, parts: Parts, version: str) -> Facts:
-    facts = read_facts(connection, parts.clock())
+    plain = version.isascii() and version.isprintable()
+    facts = read_facts(connection, parts.clock(), version if plain else None)
     if all(one.version != version for one in facts.versions):
         raise HTTPException(404, _UNKNOWN)
     return facts
