@@ -10,6 +10,7 @@ from sqlalchemy import Column, Connection, Row, Select, Table, select, tuple_
 
 from contracts.errands import newest
 from contracts.tables import SCHEDULER, checks, decisions, leases, retrains
+from service.check_page.findings import section
 
 SHOWN_CHECKS = 20  # findings are large
 SHOWN_DECISIONS = 25
@@ -127,5 +128,5 @@ def _find(
 
 def _check(row: dict[str, Any]) -> dict[str, Any]:
     found = json.loads(row["findings"])
-    state = (found.get("inputs") or {}).get("state", "not judged")
+    state = str(section(found, "inputs").get("state", "not judged"))
     return {**row, "state": state, "findings": found}

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Row, Table, select, update
+from starlette.testclient import TestClient
 
 from contracts.audit import verify
 from contracts.database import write_transaction
@@ -21,8 +22,11 @@ from deploy.local import as_environment
 from monitoring.alerts import Alerts
 from monitoring.errands import check_if_asked, retrain_if_asked
 from monitoring.leases import LENGTH, take, utc_now
+from service.app import create_app
+from tests.conftest import OPEN, make_key
 from tests.migrated import migrated_engine
 from tests.monitoring.conftest import World
+from tests.service.test_sign_in import csrf, sign_in
 
 HOSTILE = "<script>hit('1')</script>; '\u202e"
 
@@ -128,6 +132,22 @@ def test_asking_and_withdrawing_are_audited(world: World, settings: Settings) ->
     assert acts == [("somebody", "ask for a check", name), ("another", "withdraw", name)]
     with world.engine.connect() as connection:
         assert verify(connection) == []
+
+
+def test_a_page_asks_monitoring_runs_and_the_page_tells(world: World, settings: Settings) -> None:
+    key = make_key(world.engine, "read", "admin")
+    served = settings.model_copy(update=OPEN)
+    with TestClient(create_app(served), base_url="https://testserver") as browser:
+        sign_in(browser, key)
+        form = {"kind": "check", "reason": "to see", "sure": "yes"}
+        assert browser.post("/actions/errand", data=form, headers=csrf(browser)).status_code == 204
+        assert "waiting</span>" in browser.get("/monitoring?part=live").text
+        run(world, settings)
+        told = browser.get("/monitoring?part=live").text
+
+    (check,) = rows(world, checks)
+    assert "done</span>" in told
+    assert f'href="/reports/{check.check_id}"' in told
 
 
 def test_without_a_champion_it_says_so(tmp_path: Path) -> None:
