@@ -12,8 +12,8 @@ from contracts.tables import AWAITING, model_versions, retrains, stage_changes
 from contracts.traffic import TrafficChange, current_traffic
 
 SHOWN_CHANGES = 25  # of who is champion, on one page
-DRAWN_CHANGES = 1000  # the newest ones, in the picture
-READ_VERSIONS = 500  # the newest ones; a year of recalibrations has fewer
+DRAWN_CHANGES = 600  # the newest ones, in the picture
+READ_VERSIONS = 300  # the newest ones; a year of recalibrations has fewer
 _FACTS = ("version", "registered_at", "trained_from", "trained_until", "made")
 
 
@@ -36,7 +36,6 @@ class Facts:
         versions: the newest, newest first.
         reigned: whoever has ever been champion.
         awaiting: challengers that wait for a person's word.
-        reigns: when each newest change made which version champion, oldest first.
     """
 
     now: datetime
@@ -45,7 +44,6 @@ class Facts:
     versions: list[Version]
     reigned: frozenset[str]
     awaiting: frozenset[str]
-    reigns: list[tuple[datetime, str]]
 
 
 def read_facts(
@@ -63,8 +61,6 @@ def read_facts(
         rows += connection.execute(registered.where(model_versions.c.version == also))
     versions = [_version(row) for row in rows]
     waiting = select(retrains.c.challenger_version).where(retrains.c.state == AWAITING)
-    changed = select(stage_changes.c.changed_at, stage_changes.c.version)
-    newest = changed.order_by(stage_changes.c.change_id.desc()).limit(DRAWN_CHANGES)
     return Facts(
         now,
         champion(connection),
@@ -72,8 +68,22 @@ def read_facts(
         versions,
         frozenset(connection.execute(select(stage_changes.c.version).distinct()).scalars()),
         frozenset(connection.execute(waiting).scalars()),
-        [(at, version) for at, version in connection.execute(newest)][::-1],
     )
+
+
+def read_reigns(connection: Connection) -> list[tuple[datetime, str]]:
+    """When each of the newest changes made which version champion, oldest first."""
+    changed = select(stage_changes.c.changed_at, stage_changes.c.version)
+    newest = changed.order_by(stage_changes.c.change_id.desc()).limit(DRAWN_CHANGES)
+    return [(at, version) for at, version in connection.execute(newest)][::-1]
+
+
+def is_registered(connection: Connection, version: str) -> bool:
+    """Whether it is a version at all."""
+    if not (version.isascii() and version.isprintable()):
+        return False
+    query = select(model_versions.c.version).where(model_versions.c.version == version)
+    return connection.execute(query).first() is not None
 
 
 def _version(row: Row[Any]) -> Version:

@@ -1,7 +1,5 @@
 """/models for people: all versions, one version, its model card, and the tables as files."""
 
-from typing import Any
-
 from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy import Connection, select
 
@@ -14,9 +12,11 @@ from service.models_page.one import make_version
 from service.models_page.read import (
     SHOWN_CHANGES,
     Facts,
+    is_registered,
     read_changes,
     read_facts,
     read_metrics,
+    read_reigns,
     read_retrain,
 )
 from service.models_page.stages import stage_of
@@ -30,18 +30,16 @@ router = APIRouter(include_in_schema=False)
 _SANDBOX = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 )
-_UNKNOWN = "no such version; /models lists all"
 
 
 def show_models(request: Request, parts: Parts, page: Render) -> Response:
     """The list, for browsers; routes.models answers programs at the same path."""
-    if request.query_params.get("part") == "arms":
-        return _arms(parts, page)
     with parts.engine.connect() as connection:
         facts = read_facts(connection, parts.clock())
         before = _number(request.query_params.get("before"))
         changes = read_changes(connection, before)
         bases = {one.version: name for name, all_of in group(facts).items() for one in all_of}
+        reigns = read_reigns(connection)
         metrics = read_metrics(connection, sorted({*bases.values(), champion_base(facts) or ""}))
     names, families = make_families(facts, metrics)
     return page(
@@ -49,7 +47,7 @@ def show_models(request: Request, parts: Parts, page: Render) -> Response:
         facts=facts,
         names=names,
         families=families,
-        timeline=draw_timeline(facts.reigns, bases, facts.now),
+        timeline=draw_timeline(reigns, bases, facts.now),
         changes=changes[:SHOWN_CHANGES],
         older=changes[SHOWN_CHANGES - 1].change_id if len(changes) > SHOWN_CHANGES else None,
         is_older=before is not None,
@@ -79,11 +77,20 @@ def get_history(form: Form, parts: PartsDep) -> Response:
     return download("history", form, rows)
 
 
+@router.get("/models/arms")
+def get_arms(parts: PartsDep, page: PageDep) -> Response:
+    """What the versions of the rule in force have done; reads many predictions, so on demand."""
+    with parts.engine.connect() as connection:
+        arms = describe_arms(connection, parts, current_traffic(connection))
+    return page("models_arms.html", arms=arms)
+
+
 @router.get("/models/{version}")
 def get_version(version: str, parts: PartsDep, page: PageDep) -> Response:
     bundles = parts.settings.bundles_dir
     with parts.engine.connect() as connection:
-        facts = _known(connection, parts, version)
+        _require(connection, version)
+        facts = read_facts(connection, parts.clock(), version)
         metrics = read_metrics(connection, _to_compare(facts, version))
         changes = read_changes(connection, None, version)
         retrain = read_retrain(connection, version)
@@ -100,7 +107,7 @@ def get_version(version: str, parts: PartsDep, page: PageDep) -> Response:
 @router.get("/models/{version}/card")
 def get_card(version: str, parts: PartsDep) -> Response:
     with parts.engine.connect() as connection:
-        _known(connection, parts, version)
+        _require(connection, version)
     content = read_card(parts.settings.bundles_dir, version)
     if content is None:
         raise HTTPException(404, "this version has no model card here: its files were removed")
@@ -108,19 +115,9 @@ def get_card(version: str, parts: PartsDep) -> Response:
     return Response(content, media_type="text/html; charset=utf-8", headers=headers)
 
 
-def _arms(parts: Parts, page: Render) -> Response:
-    """What the versions of the rule in force have done; reads many predictions, so on demand."""
-    with parts.engine.connect() as connection:
-        arms: list[dict[str, Any]] = describe_arms(connection, parts, current_traffic(connection))
-    return page("models_arms.html", arms=arms)
-
-
-def _known(connection: Connection, parts: Parts, version: str) -> Facts:
-    plain = version.isascii() and version.isprintable()
-    facts = read_facts(connection, parts.clock(), version if plain else None)
-    if all(one.version != version for one in facts.versions):
-        raise HTTPException(404, _UNKNOWN)
-    return facts
+def _require(connection: Connection, version: str) -> None:
+    if not is_registered(connection, version):
+        raise HTTPException(404, "no such version; /models lists all")
 
 
 def _to_compare(facts: Facts, version: str) -> list[str]:
