@@ -187,6 +187,23 @@ decisions = Table(
     Column("retrain_id", String(36)),  # what it began, or what was buried
 )
 
+# What somebody asks monitoring for from a page, and what became of it (contracts/errands.py):
+# waiting -> running -> done | refused | failed; or waiting -> withdrawn.
+errands = Table(
+    "errands",
+    metadata,
+    Column("errand_id", String(36), primary_key=True),  # UUIDv7
+    Column("kind", String(16), nullable=False),  # check | retrain
+    Column("asked_at", UtcDateTime, nullable=False, index=True),
+    Column("actor", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("result_id", String(36)),  # the check or the retrain
+    Column("told", Text),  # what came of it, or why nothing did; null = it is open
+)
+
 # One row per API key; the key itself is shown once and stored nowhere.
 api_keys = Table(
     "api_keys",

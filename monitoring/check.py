@@ -33,7 +33,7 @@ from monitoring.recorded import record
 from monitoring.report_files import name_report, prune_reports
 from monitoring.reports import Draw, write_report
 from monitoring.span import find_late, find_span
-from monitoring.triggers import decline
+from monitoring.triggers import decline, this_person
 from monitoring.windows import read_scores
 
 
@@ -180,7 +180,7 @@ def main() -> None:
         params = load_params(settings.params_file).monitoring
         places = (settings.bundles_dir, settings.reports_dir)
         check = run_check(engine, *places, params, now, again=asked is not None)
-        decline(engine, check, now, by_hand=True)
+        decline(engine, check, now, by=this_person())
     except REFUSALS as error:
         sys.exit(str(error))
     sys.stdout.write(f"{check.decision.action}: {check.decision.reason}\n")

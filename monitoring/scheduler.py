@@ -24,6 +24,8 @@ from contracts.params import ParamsError, load_params
 from contracts.settings import Settings
 from monitoring import leases
 from monitoring.alerts import Alerts, AlertUrlError, News
+from monitoring.errands import EVERY_SECONDS as ERRAND_SECONDS
+from monitoring.errands import check_if_asked, retrain_if_asked
 from monitoring.heartbeat import EVERY_SECONDS as BEAT_SECONDS
 from monitoring.jobs import (
     bury,
@@ -42,6 +44,7 @@ MISFIRE_GRACE_SECONDS = 3600
 RETENTION_SCHEDULE = "30 3 * * *"  # UTC
 CANARY_SCHEDULE = "*/10 * * * *"
 AT_ONCE = (bury, show_life)  # at the start too
+BY_LEASE = (check_if_asked, retrain_if_asked)  # one may run for an hour; the next look sees that
 Job = Callable[[Engine, Settings, threading.Event, Alerts], None]
 log = logging.getLogger("monitoring")
 
@@ -57,7 +60,7 @@ def run(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alert
             trigger,
             args=[name, job, engine, settings, stop, alerts],
             coalesce=True,
-            max_instances=1,
+            max_instances=2 if job in BY_LEASE else 1,
             misfire_grace_time=MISFIRE_GRACE_SECONDS,
             **at_once,
         )
@@ -75,6 +78,8 @@ def jobs_of(params: Monitoring) -> dict[str, tuple[Job, BaseTrigger]]:
         "retention": (delete_old, CronTrigger.from_crontab(RETENTION_SCHEDULE, UTC)),
         "recovery": (bury, IntervalTrigger(seconds=EVERY_SECONDS, timezone=UTC)),
         "sign of life": (show_life, IntervalTrigger(seconds=BEAT_SECONDS, timezone=UTC)),
+        "check that was asked for": (check_if_asked, _often()),
+        "retrain that was asked for": (retrain_if_asked, _often()),
     }
     if params.probation is not None:
         when = CronTrigger.from_crontab(params.probation.schedule, UTC)
@@ -88,6 +93,10 @@ def jobs_of(params: Monitoring) -> dict[str, tuple[Job, BaseTrigger]]:
         when = CronTrigger.from_crontab(params.policy.retrain_schedule, UTC)
         jobs["retrain on schedule"] = (retrain_in_turn, when)
     return jobs
+
+
+def _often() -> IntervalTrigger:
+    return IntervalTrigger(seconds=ERRAND_SECONDS, timezone=UTC)
 
 
 def _guarded(

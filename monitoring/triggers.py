@@ -3,9 +3,9 @@
 import platform
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Row
 from uuid_utils import uuid7
 
 from contracts.database import write_transaction
@@ -40,7 +40,12 @@ def of_check(check: "Check") -> Trigger:
 
 def of_person(reason: str, now: datetime, *, over_budget: bool = False) -> Trigger:
     """Somebody at a terminal wants one."""
-    return Trigger(PERSON, str(uuid7()), now, reason, _person(), over_budget=over_budget)
+    return Trigger(PERSON, str(uuid7()), now, reason, this_person(), over_budget=over_budget)
+
+
+def of_errand(errand: Row[Any], now: datetime) -> Trigger:
+    """Somebody at a page wants one; taken up twice, it still has one yes."""
+    return Trigger(PERSON, errand.errand_id, now, errand.reason, errand.actor)
 
 
 def of_update_schedule(now: datetime) -> Trigger:
@@ -53,16 +58,21 @@ def of_erasure(reason: str, now: datetime) -> Trigger:
     return Trigger(PERSON, str(uuid7()), now, reason, "erasure")
 
 
-def decline(engine: Engine, check: "Check", now: datetime, *, by_hand: bool = False) -> None:
-    """Record that a check leads to no retrain, and why; also that it asks for nothing."""
+def decline(engine: Engine, check: "Check", now: datetime, *, by: str | None = None) -> None:
+    """Record that a check leads to no retrain, and why; also that it asks for nothing.
+
+    Args:
+        by: the person who wanted the check; None = it ran on schedule.
+    """
     trigger, wish = of_check(check), check.decision.wish
     why = (wish and (wish.hindrance or BY_HAND)) or "it asks for nothing"
     action = "retrain" if wish else check.decision.action
-    if by_hand:
-        trigger = replace(trigger, actor=_person())
+    if by is not None:
+        trigger = replace(trigger, actor=by)
     with write_transaction(engine) as connection:
         decisions.record(connection, trigger, Answer(False, why), now, action=action)
 
 
-def _person() -> str:
+def this_person() -> str:
+    """Who runs this process."""
     return f"{user_name()} at {platform.node()}"

@@ -49,6 +49,7 @@ from service.parts import Parts
 from service.protocols import invocations, v2, vertex
 from service.protocols.describe import describe_adapters
 from service.routes import (
+    actions,
     api_page,
     assets,
     checks,
@@ -56,6 +57,8 @@ from service.routes import (
     health,
     labels,
     models,
+    models_page,
+    monitoring_page,
     outcomes,
     overview,
     predictions,
@@ -105,8 +108,9 @@ def create_app(
     app.state.parts = parts
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     for module in (
-        outcomes, wanted, predictions, models, traffic, checks, reports, health, api_page, overview,
-        find, labels, sign_in, try_it, assets, v2, invocations, vertex,
+        outcomes, wanted, predictions, models, models_page, traffic, checks, reports, health,
+        monitoring_page, api_page, overview, find, labels, sign_in, try_it, actions, assets, v2,
+        invocations, vertex,
     ):  # fmt: skip
         app.include_router(module.router)
     for known in KNOWN:

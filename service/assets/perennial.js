@@ -2,7 +2,11 @@
 "use strict";
 
 const notice = document.getElementById("notice");
-const show = (text) => { notice.textContent = text; notice.hidden = !text; };
+const show = (text) => {
+  if (text) document.querySelectorAll("dialog[open]").forEach((one) => one.close()); // it would hide the notice
+  notice.textContent = text;
+  notice.hidden = !text;
+};
 
 document.body.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.requestConfig.verb !== "get") show("");

@@ -1,18 +1,18 @@
 """GET /models, and promote and roll back for administrators."""
 
-import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
-from sqlalchemy import Connection
 
-from contracts.registry import champion, promote, roll_back
 from contracts.traffic import current_traffic
 from service.access.caller import CallerDep
+from service.page import PageDep, wants_page
 from service.parts import Parts, PartsDep, json_response
 from service.queries import list_models
+from service.routes.models_page import show_models
 from service.routes.traffic import describe_arms, describe_rule
+from service.versions.change import promote_version, return_to_previous
 
 router = APIRouter()
 _Text = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
@@ -27,7 +27,9 @@ class Reason(BaseModel):
 
 
 @router.get("/models", summary="Registered versions, newest first, and how traffic is divided")
-def get_models(parts: PartsDep) -> Response:
+def get_models(request: Request, parts: PartsDep, page: PageDep) -> Response:
+    if wants_page(request):
+        return show_models(request, parts, page)
     with parts.engine.connect() as connection:
         traffic = current_traffic(connection)
         return json_response(
@@ -48,13 +50,7 @@ async def post_promote(
     version: str, parts: PartsDep, caller: CallerDep, body: Reason | None = None
 ) -> Response:
     reason = (body or Reason()).reason
-
-    def task(connection: Connection) -> str | None:
-        before = _champion_version(connection)
-        promote(connection, version, actor=caller.actor, reason=reason, now=parts.clock())
-        return before
-
-    return await _answer(parts, await parts.ledger.run(task))
+    return _answer(parts, await promote_version(parts, version, actor=caller.actor, reason=reason))
 
 
 @router.post(
@@ -64,18 +60,11 @@ async def post_promote(
 )
 async def post_rollback(parts: PartsDep, caller: CallerDep, body: Reason | None = None) -> Response:
     reason = (body or Reason()).reason
-
-    def task(connection: Connection) -> str | None:
-        before = _champion_version(connection)
-        roll_back(connection, actor=caller.actor, reason=reason, now=parts.clock())
-        return before
-
-    return await _answer(parts, await parts.ledger.run(task))
+    return _answer(parts, await return_to_previous(parts, actor=caller.actor, reason=reason))
 
 
-async def _answer(parts: Parts, before: str | None) -> Response:
-    """Swap now rather than at the next poll, and say who answers from here on."""
-    await asyncio.to_thread(parts.watcher.look)
+def _answer(parts: Parts, before: str | None) -> Response:
+    """Who answers from here on."""
     serving = parts.watcher.serving
     return json_response(
         {
@@ -84,8 +73,3 @@ async def _answer(parts: Parts, before: str | None) -> Response:
             "problem": parts.watcher.problem,
         }
     )
-
-
-def _champion_version(connection: Connection) -> str | None:
-    current = champion(connection)
-    return current.version if current else None

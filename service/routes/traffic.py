@@ -1,6 +1,5 @@
 """POST /models/traffic: administrators divide requests among versions; how the rule is told."""
 
-import asyncio
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -8,11 +7,11 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Connection
 
-from contracts.traffic import Mode, Rule, TrafficChange, current_traffic
-from contracts.traffic_rules import CheckedRule, change_traffic, check_traffic
+from contracts.traffic import Mode, Rule, TrafficChange
 from service.access.caller import CallerDep
 from service.parts import Parts, PartsDep, json_response
 from service.versions.arms import results_by_arm
+from service.versions.change import divide_traffic
 
 router = APIRouter()
 _NO_NUL = r"^[^\x00]*$"
@@ -95,16 +94,7 @@ class TrafficAnswer(BaseModel):
 async def post_traffic(parts: PartsDep, caller: CallerDep, body: TrafficBody) -> Response:
     """In force when the answer comes; every other worker follows at its next look."""
     rule = Rule(**body.model_dump(exclude={"reason"}))
-    checked = await asyncio.to_thread(_check, parts, rule)
-
-    def task(connection: Connection) -> TrafficChange | None:
-        change_traffic(
-            connection, checked, actor=caller.actor, reason=body.reason, now=parts.clock()
-        )
-        return current_traffic(connection)
-
-    traffic = await parts.ledger.run(task)
-    await asyncio.to_thread(parts.watcher.look)
+    traffic = await divide_traffic(parts, rule, actor=caller.actor, reason=body.reason)
     return json_response({"traffic": describe_rule(traffic), "problem": parts.watcher.problem})
 
 
@@ -132,8 +122,3 @@ def describe_arms(
     if traffic is None or serving is None:
         return []
     return results_by_arm(connection, traffic, serving.version, serving.schema.target)
-
-
-def _check(parts: Parts, rule: Rule) -> CheckedRule:
-    with parts.engine.connect() as connection:
-        return check_traffic(connection, parts.settings.bundles_dir, rule)

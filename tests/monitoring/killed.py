@@ -14,9 +14,10 @@ from types import FrameType
 from contracts.database import make_engine
 from contracts.settings import Settings
 from monitoring.alerts import Alerts
+from monitoring.errands import check_if_asked
 from monitoring.jobs import check_and_retrain, judge_canary
 
-JOBS = {"check": check_and_retrain, "canary": judge_canary}
+JOBS = {"check": check_and_retrain, "canary": judge_canary, "errand": check_if_asked}
 
 
 def kill_at(function: str, moment: str) -> None:

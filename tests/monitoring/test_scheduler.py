@@ -180,7 +180,7 @@ def test_check_by_hand_that_would_retrain_says_why_it_does_not(world: World) -> 
     now = datetime.now(UTC)
     monitoring = load_params(Path("params.yaml")).monitoring
     found = run_check(world.engine, world.bundles, world.reports, monitoring, now)
-    decline(world.engine, replace(found, decision=decision), now, by_hand=True)
+    decline(world.engine, replace(found, decision=decision), now, by="somebody")
 
     with world.engine.connect() as connection:
         (told,) = connection.execute(select(decisions)).all()
