@@ -97,7 +97,9 @@ def _steps(facts: Facts) -> list[str]:
     if not facts.has_predictions:
         return ["Ask for a first prediction with the example on the API page."]
     if facts.scheduler_until is None:
-        return ["Start monitoring, which checks, retrains and alerts: `python -m monitoring.scheduler`."]
+        return [
+            "Start monitoring, which checks, retrains and alerts: `python -m monitoring.scheduler`."
+        ]
     return []
 
 
