@@ -78,7 +78,7 @@ def test_the_page_says_what_was_found_and_decided(client: TestClient, engine: En
 
     assert page.status_code == 200
     assert "<script>" not in page.text
-    assert "script-src" not in page.headers["content-security-policy"]
+    assert "script-src 'self';" in page.headers["content-security-policy"]
     assert page.headers["cache-control"] == "no-store"
     for told in (
         "the data has faults</span>",
