@@ -11,7 +11,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help report setup setup-formats setup-delivery setup-audit secrets images rollout smoke audit sbom replay-gate stack-test targets-check deploy-kubernetes deploy-ecs deploy-cloudrun deploy-azure run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-scale soak fuzz report-safety bench-score bench-large faults lock clean packages test-postgresql check-delivery smoke-image repro pull-results push-results freeze-outcomes pr-report push scan sign verify model-tag stage-tag stage-image replay-champion propose ci-steps
+.PHONY: help report setup setup-formats setup-delivery setup-audit secrets images rollout smoke audit sbom replay-gate stack-test targets-check deploy-kubernetes deploy-ecs deploy-cloudrun deploy-azure run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-pages bench-scale soak fuzz report-safety bench-score bench-large faults lock clean packages test-postgresql check-delivery smoke-image repro pull-results push-results freeze-outcomes pr-report push scan sign verify model-tag stage-tag stage-image replay-champion propose ci-steps
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -145,6 +145,10 @@ bench-scale: setup ## a check of 100,000 to 10 million logged rows of 50 columns
 bench-harm: setup ## what a check calls harmful, before and after outcomes, beside Evidently
 	$(REPRO) --quiet package
 	$(BIN)/python -m benchmarks.harm $(if $(DRAWS),--draws $(DRAWS))
+
+bench-pages: setup ## each page with a million predictions, on SQLite and PostgreSQL: at most 50 ms at p95
+	$(REPRO) --quiet package
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.pages
 
 soak: setup ## memory and errors of the service in half an hour of load; MINUTES=5 for less
 	$(BIN)/python -m benchmarks.soak $(if $(MINUTES),--minutes $(MINUTES))

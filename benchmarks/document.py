@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks import estimate_tables, fuzz, score, soak
+from benchmarks import estimate_tables, fuzz, pages, score, soak
 from benchmarks.drift.tables import as_tables as drift_tables
 from benchmarks.faults.table import as_table as faults_table
 from benchmarks.gate.tables import as_tables as gate_tables
@@ -26,7 +26,7 @@ PICTURE = Path("docs/replay.png")
 DOCUMENTS = [Path("README.md"), Path("docs/benchmarks.md"), Path("docs/monitoring-quality.md")]
 NAMES = (
     "bench-serve|bench-drift|bench-estimate|bench-gate|bench-harm|bench-scale|soak|replay|score|"
-    "large_table|faults|fuzz"
+    "large_table|faults|fuzz|pages|paint"
 )
 BLOCK = re.compile(rf"(<!-- ({NAMES}) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -71,6 +71,8 @@ def fill(text: str) -> str:
         "large_table": large_table,
         "faults": faults_table,
         "fuzz": fuzz.as_table,
+        "pages": pages.as_table,
+        "paint": pages.paint_table,
     }
 
     def replace(match: "re.Match[str]") -> str:

@@ -9,7 +9,7 @@ Pairs = list[tuple[bytes, bytes]]
 # Strict-Transport-Security is left to the proxy that has the certificate: docs/operations.md.
 SECURITY: Pairs = [
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),  # none: browsers send our own forms as a stranger's
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]

@@ -18,7 +18,7 @@ from service.queries import (
     find_metrics,
     find_next,
     knows_report,
-    list_checks,
+    list_check_lines,
     list_past,
     list_retrains,
     list_retrains_of,
@@ -26,6 +26,7 @@ from service.queries import (
 
 router = APIRouter()
 
+SHOWN_CHECKS = 50  # on the list; more would keep a browser busy before it shows the first
 MEDIA_TYPES = {".html": "text/html; charset=utf-8", ".png": "image/png"}
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 # Reports hold text from requests, unescaped by the tool that renders them: their scripts may
@@ -53,9 +54,10 @@ class ReportFile:
 def get_reports(parts: PartsDep, page: PageDep) -> Response:
     files = list_reports(parts.settings.reports_dir)
     with parts.engine.connect() as connection:
-        checks, retrains = list_checks(connection), list_retrains(connection)
+        checks, retrains = list_check_lines(connection, SHOWN_CHECKS), list_retrains(connection)
     names = {file.name for file in files}
-    return page("reports.html", files=files, names=names, checks=checks, retrains=retrains)
+    told = {"checks": checks, "retrains": retrains, "most": SHOWN_CHECKS}
+    return page("reports.html", files=files, names=names, **told)
 
 
 @router.get(

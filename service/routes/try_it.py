@@ -26,7 +26,9 @@ _NO_REASONS = (ExplainerBusyError, ExplainerDiedError, ExplainerMissingError, Ve
 
 @router.get("/try")
 def get_try(parts: PartsDep, page: PageDep) -> Response:
-    schema = parts.watcher.require().schema
+    if parts.watcher.serving is None:
+        return page("try_later.html")
+    schema = parts.watcher.serving.schema
     return page("try.html", fields=make_fields(schema, None), target=schema.target, problem="")
 
 

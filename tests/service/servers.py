@@ -24,6 +24,7 @@ from service.border.journal import Journal
 from service.border.protocol import GuardedProtocol, make_protocol
 
 PATIENCE_SECONDS = 15
+START_SECONDS = 60  # of a process, on a machine that does other things too
 
 
 def wait_for(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
@@ -89,7 +90,9 @@ def service_process(settings: Settings, log: Path) -> Iterator[tuple[subprocess.
             [sys.executable, "-m", "service"], stderr=output, env=environment(settings)
         )
     try:
-        wait_for(lambda: "running on" in log.read_text() or process.poll() is not None)
+        wait_for(
+            lambda: "running on" in log.read_text() or process.poll() is not None, START_SECONDS
+        )
         assert process.poll() is None, log.read_text()
         yield process, int(re.search(r"running on http://127\.0\.0\.1:(\d+)", log.read_text())[1])
     finally:

@@ -19,7 +19,7 @@ PAGES = ["/", "/reports", "/docs"]
 ANSWERS = ["/health/live", "/health/ready", "/metrics", "/models", "/openapi.json", "/nowhere"]
 SAFE = {
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "cache-control": "no-store",
 }
 CPU_SECONDS = 0.05
