@@ -17,8 +17,8 @@ pytestmark = [
     pytest.mark.skipif(find_chromium() is None, reason="needs Chromium"),
 ]
 MOST_MS = 500
-USUAL_MS = 100  # that a page of one line takes; what it takes more, the machine is busy elsewhere
-TIMES = 5
+USUAL_MS = 45  # that a line of text takes where nothing else runs; a busy machine is slower at all
+TIMES = 7
 TRIVIAL = "data:text/html,<title>a line</title><p>of text"
 _PAINT = """() => new Promise((done) => new PerformanceObserver((list) => {
   for (const one of list.getEntries())
@@ -57,4 +57,4 @@ def test_a_page_of_a_large_database_is_painted_at_once(
     found = _paint_ms(chromium, url, f"{url}{place.fill(path)}", key)
     painted[path] = [round(found), round(trivial)]
 
-    assert found < MOST_MS + max(0.0, trivial - USUAL_MS), f"a line of text: {trivial:.0f} ms"
+    assert found < MOST_MS * max(1.0, trivial / USUAL_MS), f"a line of text: {trivial:.0f} ms"
