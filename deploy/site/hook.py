@@ -35,6 +35,7 @@ def on_config(config: MkDocsConfig) -> None:
 def on_files(files: Files, config: MkDocsConfig) -> None:
     """Adds what is made: from the code, from files outside docs/ and the look."""
     made = {"adr/index.md": decisions.index(ADR), **pages()}
+    made["reference/index.md"] = (Path(__file__).parent / "reference.md").read_text()
     for name, page in ROOT_PAGES.items():
         made[page] = bring_inside((ROOT / name).read_text(), name, page, ROOT)
     texts = {file.src_uri: file.content_string for file in files.documentation_pages()} | made

@@ -10,8 +10,14 @@ from pathlib import Path, PurePosixPath
 
 # Files of the root that are pages of the site, and where.
 ROOT_PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+# What a page of the site is made from: in the repository a link leads to that, here to the page.
 _PAGES = {
     **ROOT_PAGES,
+    "params.yaml": "reference/params.md",
+    "contracts/settings.py": "reference/settings.md",
+    "service/api/document.py": "reference/api.md",
+    "deploy/site/commands.py": "reference/commands.md",
+    "Makefile": "reference/make.md",
     "README.md": "index.md",
     "docs": "index.md",
     "docs/adr": "adr/index.md",

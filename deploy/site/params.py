@@ -16,8 +16,8 @@ from deploy.site.references import refer
 HEAD = """# params.yaml
 
 What changes a model or a decision, and deserves review. Unknown keys are refused, and so is a value of
-another kind. A key without a default must be there. *Shipped* is what the flights use
-([the file](../../params.yaml)). Where things are, and secrets, are [settings](settings.md).
+another kind. A key without a default must be there. *Shipped* is what the
+project's own file says, for the flights. Where things are, and secrets, are [settings](settings.md).
 
 """
 
