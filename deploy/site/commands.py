@@ -29,7 +29,7 @@ CHILDREN = {
     "deploy.rollout.probes.registry", "deploy.rollout.probes.vitals", "monitoring.drift",
     "monitoring.tether",
 }  # fmt: skip
-WIDTH = "96"
+WIDTH = "82"  # columns of a page, less two that argparse keeps
 
 
 def commands_page(root: Path) -> str:

@@ -9,6 +9,7 @@ import re
 
 _DIAGRAM = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _OWN_STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
+_BEHIND_LABELS = "fill:hsl(-120, 0%, 80%)"
 
 
 def draw_diagrams(markdown: str) -> str:
@@ -26,4 +27,5 @@ def _figure(source: str, name: str) -> str:
     engine = merman.MermanEngine(options_json='{"svg":{"pipeline":"resvg-safe"}}', services=None)
     drawn = engine.render_svg(source, json.dumps({"svg": {"diagram_id": name}}))
     svg = _OWN_STYLE.sub("", drawn).replace("\n", " ")
+    svg = svg.replace(_BEHIND_LABELS, "fill:var(--md-default-bg-color)")
     return f'<figure class="diagram" tabindex="0">{svg}</figure>'

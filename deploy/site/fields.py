@@ -31,7 +31,9 @@ def default_of(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, Section):
         return "as below"
-    return (value or "empty") if isinstance(value, str) else json.dumps(value, default=str)
+    if isinstance(value, str | Path):
+        return str(value) or "empty"
+    return json.dumps(value, default=str)
 
 
 def sections_in(annotation: Any) -> list[type[Section]]:

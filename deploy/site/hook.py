@@ -48,7 +48,9 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links stay inside, diagrams are drawn."""
+    """Links stay inside, diagrams are drawn; a page alone in its section needs no list of pages."""
+    if page.parent is None:
+        page.meta.setdefault("hide", ["navigation"])
     name = page.file.src_uri
     return draw_diagrams(bring_inside(markdown, f"docs/{name}", name, ROOT))
 

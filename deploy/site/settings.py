@@ -27,5 +27,6 @@ def settings_page(settings: type[BaseSettings]) -> str:
         if not field.description:
             raise UndocumentedError(f"setting {name} has no description")
         variable = f"{prefix}{name}".upper()
-        rows.append([code(variable), plain(field.description), type_of(field), code(default_of(field))])
-    return HEAD + table(["setting", "meaning", "kind", "default"], rows)
+        told = f"{plain(field.description)} ({type_of(field)})"
+        rows.append([code(variable), code(default_of(field)), told])
+    return HEAD + table(["setting", "default", "meaning"], rows)
