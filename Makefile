@@ -11,7 +11,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help report setup setup-formats setup-delivery setup-audit secrets images rollout smoke audit sbom replay-gate stack-test targets-check deploy-kubernetes deploy-ecs deploy-cloudrun deploy-azure run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-pages bench-scale soak fuzz report-safety bench-score bench-large faults lock clean packages test-postgresql check-delivery smoke-image repro pull-results push-results freeze-outcomes pr-report push scan sign verify model-tag stage-tag stage-image replay-champion propose ci-steps
+.PHONY: help report setup setup-formats setup-delivery setup-audit setup-docs docs docs-serve secrets images rollout smoke audit sbom replay-gate stack-test targets-check deploy-kubernetes deploy-ecs deploy-cloudrun deploy-azure run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-pages bench-scale soak fuzz report-safety bench-score bench-large faults lock clean packages test-postgresql check-delivery smoke-image repro pull-results push-results freeze-outcomes pr-report push scan sign verify model-tag stage-tag stage-image replay-champion propose ci-steps
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,13 @@ setup-audit: .venv-audit/ready ## make .venv-audit: pip-audit, checkov, gitleaks
 	@$(BIN)/uv pip sync -q --system-certs --python .venv-audit/bin/python --require-hashes $<
 	@touch $@
 
+setup-docs: .venv-docs/ready ## make .venv-docs: MkDocs, for the site of docs/
+
+.venv-docs/ready: requirements/docs.txt | setup
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python .venv-docs
+	@$(BIN)/uv pip sync -q --system-certs --python .venv-docs/bin/python --require-hashes $<
+	@touch $@
+
 run: setup ## train, then start the service and the scheduler on SQLite; Ctrl-C stops them
 	$(BIN)/python -m deploy.local
 
@@ -59,11 +66,23 @@ test: setup ## the fast tests
 test-slow: setup ## the tests that train, clone, kill processes or need PostgreSQL
 	$(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --ignore tests/stack --durations=25
 
-check: setup ## style, types, arrows between packages
+check: setup setup-docs ## style, types, arrows between packages, the site of docs/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(call SITE,build) --quiet
+	$(BIN)/python -m deploy.site.links build/site
+
+# From the root, so that the hooks of deploy/site are found.
+SITE = NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs $(1) --config-file deploy/site/mkdocs.yml
+
+docs: setup setup-docs ## build the site of docs/ into build/site; open index.html, no server is needed
+	$(call SITE,build)
+	$(BIN)/python -m deploy.site.links build/site
+
+docs-serve: setup setup-docs ## show the site at http://127.0.0.1:8001, and follow changes; ADDRESS=
+	$(call SITE,serve) --dev-addr $(or $(ADDRESS),127.0.0.1:8001)
 
 format: setup ## rewrite the code in house style
 	$(BIN)/ruff check --fix .
@@ -233,7 +252,7 @@ lock: setup ## compile requirements/*.in into hashed locks
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
 	for set in serve client monitor train explain extras otel formats bootstrap; do \
 		$(LOCK) requirements/$$set.in -c requirements/dev.txt -o requirements/$$set.txt; done
-	for set in moto delivery audit; do $(LOCK) requirements/$$set.in -o requirements/$$set.txt; done
+	for set in moto delivery audit docs; do $(LOCK) requirements/$$set.in -o requirements/$$set.txt; done
 
 clean: ## delete what runs and stages have made; the database in var/ stays
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
