@@ -31,7 +31,7 @@ def open_ledger(url: str) -> Engine:
         LedgerError: it cannot be reached or used.
     """
     try:
-        engine = make_engine(url)
+        engine = make_engine(url, pooled=False)
         require_current(engine)
         return engine
     except (DatabaseUrlError, DatabaseOutOfDateError) as error:
