@@ -1,8 +1,9 @@
-"""A headless Chromium: pictures of pages, and the PDF.
+"""A headless Chromium, which draws pictures of pages and the PDF.
 
-`python -m deploy.report.chromium` fails where there is none, before anything is trained.
+As a command it fails where there is none, before anything is trained.
 """
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -78,6 +79,8 @@ def _run(made: Path, *arguments: str) -> None:
 
 
 def main() -> None:
+    about = "Fails if there is no Chromium here, which draws pages and prints the report."
+    argparse.ArgumentParser(prog="python -m deploy.report.chromium", description=about).parse_args()
     try:
         find_chromium()
     except ReportError as error:

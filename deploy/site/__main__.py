@@ -1,4 +1,4 @@
-"""Prints the pages of the site that are made from the code, as JSON; deploy/site/hook.py asks for them."""
+"""Prints the pages of the site that are made from the code as JSON, for deploy/site/hook.py."""
 
 import argparse
 import json

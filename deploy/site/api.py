@@ -19,9 +19,9 @@ from service.app import create_app
 
 HEAD = """# HTTP API
 
-Made from the app's own [OpenAPI document](openapi.json), as a service answers that has no champion yet.
-A running one has your features, with kinds, ranges and examples, at `/docs`. Requests carry a key as
-`X-API-Key: ...` or `Authorization: Bearer ...`; *scope* says what it must be good for
+Made from the app's own [OpenAPI document](openapi.json), as a service answers that has no champion
+yet. A running one has your features, with kinds, ranges and examples, at `/docs`. Requests carry a
+key as `X-API-Key: ...` or `Authorization: Bearer ...`; *scope* says what it must be good for
 ([access](../access.md)). Routes of Triton, KServe, MLflow, SageMaker and Vertex AI are explained in
 [clients](../clients.md).
 
@@ -31,11 +31,11 @@ COMMON = 10  # an answer that so many operations share is told once
 
 def api_document() -> dict[str, Any]:
     """What GET /openapi.json answers, from an app on an empty database."""
+    new = NewKey("site", ["read"])
     with tempfile.TemporaryDirectory() as name:
         settings = _settings(Path(name))
         engine = make_engine(settings.database_url, pooled=False)
         migrate(engine)
-        new = NewKey("site", ("read",))
         key = create_key(engine, new, actor="deploy.site", now=datetime.now(UTC))
         app = create_app(settings, engine=engine)
         with TestClient(app, base_url="http://127.0.0.1") as client:
@@ -51,8 +51,10 @@ def api_page(document: Mapping[str, Any]) -> str:
     """
     shared = _shared_answers(document)
     parts = [HEAD, "## Operations\n\n", *_operations(document, shared), "## Refusals of all\n\n"]
-    refusals = {code: told for code, told in sorted(shared)} | {"403": "the key lacks the scope"}
-    parts.append(table(["status", "meaning"], [[code, told] for code, told in sorted(refusals.items())]))
+    refusals = dict(sorted(shared)) | {"403": "the key lacks the scope"}
+    parts.append(
+        table(["status", "meaning"], [[code, told] for code, told in sorted(refusals.items())])
+    )
     parts.append("\n## Schemas\n")
     for name, schema in document["components"]["schemas"].items():
         told = plain(schema.get("description", ""))
@@ -60,9 +62,7 @@ def api_page(document: Mapping[str, Any]) -> str:
     return "".join(parts)
 
 
-def _operations(
-    document: Mapping[str, Any], shared: set[tuple[str, str]]
-) -> Iterator[str]:
+def _operations(document: Mapping[str, Any], shared: set[tuple[str, str]]) -> Iterator[str]:
     for path, operations in document["paths"].items():
         for method, told in operations.items():
             yield _operation(f"{method.upper()} {path}", told, shared)
@@ -73,10 +73,10 @@ def _operation(name: str, told: Mapping[str, Any], shared: set[tuple[str, str]])
         raise UndocumentedError(f"{name} has no summary")
     scopes = {one for way in told.get("security", []) for each in way.values() for one in each}
     needs = f"Scope: `{'`, `'.join(sorted(scopes))}`." if scopes else "Open to all."
-    parts = [f"### {name}\n\n{plain(told['summary'])}. {plain(told.get('description', ''))}\n\n{needs}\n\n"]
+    about = f"{plain(told['summary'])}. {plain(told.get('description', ''))}"
+    parts = [f"### {name}\n\n{about}\n\n{needs}\n\n"]
     if told.get("parameters"):
-        rows = [[f"`{one['name']}`", one["in"], kind(one["schema"]), str(one["schema"].get("default", ""))]
-                for one in told["parameters"]]  # fmt: skip
+        rows = [_parameter(one) for one in told["parameters"]]
         parts.append(table(["parameter", "in", "kind", "default"], rows) + "\n")
     for media, body in told.get("requestBody", {}).get("content", {}).items():
         parts += _body(media, body["schema"])
@@ -84,6 +84,11 @@ def _operation(name: str, told: Mapping[str, Any], shared: set[tuple[str, str]])
             for code, one in sorted(told["responses"].items())
             if (code, one["description"]) not in shared and code != "403"]  # fmt: skip
     return "".join([*parts, table(["status", "meaning", "body"], rows), "\n"])
+
+
+def _parameter(told: Mapping[str, Any]) -> list[str]:
+    schema = told["schema"]
+    return [f"`{told['name']}`", told["in"], kind(schema), str(schema.get("default", ""))]
 
 
 def _body(media: str, schema: Mapping[str, Any]) -> Iterator[str]:

@@ -26,9 +26,7 @@ def comments_of_class(section: type) -> dict[str, str]:
     return found
 
 
-def _walk(
-    node: yaml.Node, path: tuple[str, ...], lines: list[str]
-) -> Iterator[tuple[str, str]]:
+def _walk(node: yaml.Node, path: tuple[str, ...], lines: list[str]) -> Iterator[tuple[str, str]]:
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:

@@ -20,7 +20,7 @@ _LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less tha
 
 
 def type_of(field: FieldInfo) -> str:
-    """"whole number, at least 1"."""
+    """ "whole number, at least 1"."""
     return ", ".join([_name(field.annotation), *_limits(field.metadata)])
 
 

@@ -56,13 +56,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def pages() -> dict[str, str]:
-    """The pages made from the code; kept until one of their sources changes, as that takes seconds."""
+    """The pages made from the code; kept until their sources change, as it takes seconds."""
     digest = _digest()
     if KEPT.exists():
         kept = json.loads(KEPT.read_text())
         if kept["digest"] == digest:
             return dict(kept["pages"])
-    command = [ROOT / ".venv" / "bin" / "python", "-m", "deploy.site"]
+    command = [str(ROOT / ".venv" / "bin" / "python"), "-m", "deploy.site"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if run.returncode:
         raise PluginError(f"python -m deploy.site failed:\n{run.stderr[-3000:]}")

@@ -1,4 +1,4 @@
-"""Looks at every page of the built site: links and anchors inside, and that nothing comes from elsewhere.
+"""Looks at every page of the built site: links, anchors, and that nothing comes from elsewhere.
 
 `python -m deploy.site.links build/site`; MkDocs checks Markdown, this what came of it, the theme's
 parts too. Where links to other sites lead is not asked: a build needs no network.
@@ -51,9 +51,7 @@ def problems(site: Path) -> Iterator[str]:
             yield from (f"{name}: {told}" for told in _leads_nowhere(path, address, pages, site))
 
 
-def _leads_nowhere(
-    path: Path, address: str, pages: dict[Path, _Page], site: Path
-) -> Iterator[str]:
+def _leads_nowhere(path: Path, address: str, pages: dict[Path, _Page], site: Path) -> Iterator[str]:
     parts = urlsplit(address)
     if parts.scheme or parts.netloc or path.name == "404.html":  # its addresses begin with /
         return
@@ -61,7 +59,9 @@ def _leads_nowhere(
     target = target / "index.html" if target.is_dir() else target
     if not target.is_file() or site.resolve() not in target.parents:
         yield f"{address} leads nowhere"
-    elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
+    elif (
+        parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors
+    ):
         yield f"{address}: no such place on the page"
 
 

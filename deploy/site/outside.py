@@ -28,7 +28,7 @@ _FENCED = re.compile(r"^(```+|~~~+).*?^\1\s*$", re.MULTILINE | re.DOTALL)
 
 
 def bring_inside(text: str, file: str, page: str, root: Path) -> str:
-    """Markdown whose links stay inside the site; one that leads nowhere is left, MkDocs tells of it.
+    """Markdown whose links stay inside the site; of one that leads nowhere MkDocs tells.
 
     Args:
         file: where the text is in the repository, "docs/metrics.md".

@@ -15,9 +15,10 @@ from deploy.site.references import refer
 
 HEAD = """# params.yaml
 
-What changes a model or a decision, and deserves review. Unknown keys are refused, and so is a value of
-another kind. A key without a default must be there. *Shipped* is what the
-project's own file says, for the flights. Where things are, and secrets, are [settings](settings.md).
+What changes a model or a decision, and deserves review. Unknown keys are refused, and so is a
+value of another kind. A key without a default must be there. *Shipped* is what the
+project's own file says, for the flights. Where things are, and secrets, are
+[settings](settings.md).
 
 """
 
@@ -63,20 +64,31 @@ class _Told:
         rows = [self._row(cls, key, path, values) for key in _in_order(cls, values)]
         head = ["key", "meaning", "kind", "default", "shipped"]
         inner = "".join(self._inner(cls, path, values))
-        return f"## {path}\n\n" + "".join(f"{plain(each)}\n\n" for each in lead if each) + table(head, rows) + f"\n{inner}"
+        return (
+            f"## {path}\n\n"
+            + "".join(f"{plain(each)}\n\n" for each in lead if each)
+            + table(head, rows)
+            + f"\n{inner}"
+        )
 
     def _inner(self, cls: type[Section], path: str, values: Mapping[str, Any]) -> Iterator[str]:
         for key, field in cls.model_fields.items():
             for part in sections_in(field.annotation):
                 yield self.section(key, f"{path}.", values.get(key), part)
 
-    def _row(
-        self, cls: type[Section], key: str, path: str, values: Mapping[str, Any]
-    ) -> list[str]:
-        field, is_section = cls.model_fields[key], bool(sections_in(cls.model_fields[key].annotation))
+    def _row(self, cls: type[Section], key: str, path: str, values: Mapping[str, Any]) -> list[str]:
+        field, is_section = (
+            cls.model_fields[key],
+            bool(sections_in(cls.model_fields[key].annotation)),
+        )
         value = values.get(key, "")
-        simple = "" if is_section or isinstance(value, dict) else yaml.safe_dump(
-            value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
+        simple = (
+            ""
+            if is_section or isinstance(value, dict)
+            else yaml.safe_dump(value, default_flow_style=True, width=1000)
+            .removesuffix("...\n")
+            .strip()
+        )
         meaning = self._meaning(cls, key, f"{path}.{key}", is_section)
         return [code(key), plain(meaning), type_of(field), code(default_of(field)),
                 code(simple) if key in values else ""]  # fmt: skip
@@ -90,7 +102,10 @@ class _Told:
         return "" if found == self.comments.get(path.rpartition(".")[0]) else found
 
     def _meaning(self, cls: type[Section], key: str, path: str, is_section: bool) -> str:
-        said = [self.words_of(path), "" if path in self.words else comments_of_class(cls).get(key, "")]
+        said = [
+            self.words_of(path),
+            "" if path in self.words else comments_of_class(cls).get(key, ""),
+        ]
         found = "; ".join(each for each in dict.fromkeys(said) if each)
         if is_section:
             return f"{found}; [below](#{_anchor(path)})" if found else f"[below](#{_anchor(path)})"

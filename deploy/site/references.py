@@ -5,7 +5,9 @@ from pathlib import Path
 
 _ADR = re.compile(r"docs/adr/(\d{4})(?!\S*\.md)(?: and (\d{4}))?")
 _DOCUMENT = re.compile(r"docs/([\w/-]+)\.md")
-_FILE = re.compile(r"(?<![\w`/])(?:contracts|pipeline|service|monitoring|deploy|build|data)/[\w/*]+(?:\.\w+)?")
+_FILE = re.compile(
+    r"(?<![\w`/])(?:contracts|pipeline|service|monitoring|deploy|build|data)/[\w/*]+(?:\.\w+)?"
+)
 
 
 def refer(text: str, root: Path) -> str:

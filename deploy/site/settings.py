@@ -7,10 +7,10 @@ from deploy.site.markdown import UndocumentedError, code, plain, table
 
 HEAD = """# Settings
 
-What every process reads from the environment, or from `.env` in the directory where it starts: where
-things are and how they are guarded. A file `perennial_NAME` in `/run/secrets`, or in the directory that
-`PERENNIAL_SECRETS_DIR` names, gives a setting too. What changes a model or a decision is in
-[params.yaml](params.md).
+What every process reads from the environment, or from `.env` in the directory where it starts:
+where things are and how they are guarded. A file `perennial_NAME` in `/run/secrets`, or in the
+directory that `PERENNIAL_SECRETS_DIR` names, gives a setting too. What changes a model or a
+decision is in [params.yaml](params.md).
 
 """
 

@@ -6,8 +6,8 @@ from typing import Any
 from deploy.site.markdown import code, plain, table
 
 Schema = Mapping[str, Any]
-_KINDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false",
-          "null": "null", "object": "object", "array": "list"}  # fmt: skip
+_KINDS = {"string": "text", "integer": "whole number", "number": "number", "null": "null",
+          "boolean": "true or false", "object": "object", "array": "list"}  # fmt: skip
 _LIMITS = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most",
            "exclusiveMaximum": "less than", "maxLength": "not longer than",
            "maxItems": "at most so many:"}  # fmt: skip
@@ -28,7 +28,9 @@ def kind(schema: Schema) -> str:
     if schema.get("items"):
         return f"list of {kind(schema['items'])}"
     types = schema.get("type", "anything")
-    names = " or ".join(_KINDS.get(each, each) for each in ([types] if isinstance(types, str) else types))
+    names = " or ".join(
+        _KINDS.get(each, each) for each in ([types] if isinstance(types, str) else types)
+    )
     formats = {"date-time": "moment, ISO 8601 with a zone", "uuid": "UUID"}
     return ", ".join([formats.get(schema.get("format", ""), names), *_limits(schema)])
 
