@@ -333,6 +333,8 @@ rate_limits = Table(
 # Who may run a singleton job, across processes; the token grows with every new holder. The row
 # SCHEDULER is nobody's right, but how long schedulers have said that one of them lives.
 SCHEDULER = "scheduler"
+# Neither is NEXT_CHECK: it expires when schedulers will run the next check.
+NEXT_CHECK = "next check"
 leases = Table(
     "leases",
     metadata,

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
@@ -212,9 +213,20 @@ def delete_old(engine: Engine, settings: Settings, stop: threading.Event, _alert
         log.info("files of %d old versions were removed: %s", len(removed), ", ".join(removed))
 
 
-def show_life(engine: Engine, _settings: Settings, _stop: threading.Event, _alerts: Alerts) -> None:
-    """Let the dead-man's switch see that this scheduler runs its jobs."""
-    beat(engine, leases.utc_now())
+def show_life(
+    next_check: Callable[[datetime], datetime | None],
+    engine: Engine,
+    _settings: Settings,
+    _stop: threading.Event,
+    _alerts: Alerts,
+) -> None:
+    """Let the dead-man's switch see that this scheduler runs its jobs, and people when it checks.
+
+    Args:
+        next_check: the moment of the first check after another one.
+    """
+    now = leases.utc_now()
+    beat(engine, now, next_check(now))
 
 
 def bury(engine: Engine, settings: Settings, _stop: threading.Event, alerts: Alerts) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC
+from functools import partial
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
@@ -43,7 +44,7 @@ from monitoring.recovery import EVERY_SECONDS
 MISFIRE_GRACE_SECONDS = 3600
 RETENTION_SCHEDULE = "30 3 * * *"  # UTC
 CANARY_SCHEDULE = "*/10 * * * *"
-AT_ONCE = (bury, show_life)  # at the start too
+AT_ONCE = ("recovery", "sign of life")  # at the start too
 BY_LEASE = (check_if_asked, retrain_if_asked)  # one may run for an hour; the next look sees that
 Job = Callable[[Engine, Settings, threading.Event, Alerts], None]
 log = logging.getLogger("monitoring")
@@ -54,7 +55,7 @@ def run(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alert
     params = load_params(settings.params_file).monitoring
     scheduler = BackgroundScheduler(timezone=UTC)
     for name, (job, trigger) in jobs_of(params).items():
-        at_once = {"next_run_time": leases.utc_now()} if job in AT_ONCE else {}
+        at_once = {"next_run_time": leases.utc_now()} if name in AT_ONCE else {}
         scheduler.add_job(
             _guarded,
             trigger,
@@ -72,12 +73,14 @@ def run(engine: Engine, settings: Settings, stop: threading.Event, alerts: Alert
 
 def jobs_of(params: Monitoring) -> dict[str, tuple[Job, BaseTrigger]]:
     """What runs, and when, by name."""
+    check = CronTrigger.from_crontab(params.schedule, UTC)
+    life = partial(show_life, partial(check.get_next_fire_time, None))
     jobs: dict[str, tuple[Job, BaseTrigger]] = {
-        "check": (check_in_turn, CronTrigger.from_crontab(params.schedule, UTC)),
+        "check": (check_in_turn, check),
         "canary": (judge_canary, CronTrigger.from_crontab(CANARY_SCHEDULE, UTC)),
         "retention": (delete_old, CronTrigger.from_crontab(RETENTION_SCHEDULE, UTC)),
         "recovery": (bury, IntervalTrigger(seconds=EVERY_SECONDS, timezone=UTC)),
-        "sign of life": (show_life, IntervalTrigger(seconds=BEAT_SECONDS, timezone=UTC)),
+        "sign of life": (life, IntervalTrigger(seconds=BEAT_SECONDS, timezone=UTC)),
         "check that was asked for": (check_if_asked, _often()),
         "retrain that was asked for": (retrain_if_asked, _often()),
     }

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, extract, func, select
 
 from contracts.registry import champion
 from contracts.tables import (
+    NEXT_CHECK,
     SCHEDULER,
     leases,
     model_versions,
@@ -43,6 +44,7 @@ class Facts:
         checks: newest ones, oldest first, as service.queries gives them.
         retrain: the newest one.
         scheduler_until: until when monitoring has said that it lives; None = it never ran.
+        next_check: when it means to check.
     """
 
     now: datetime
@@ -53,6 +55,7 @@ class Facts:
     retrain: Row[Any] | None
     traffic: Traffic
     scheduler_until: datetime | None
+    next_check: datetime | None
 
 
 def read_facts(connection: Connection, now: datetime) -> Facts:
@@ -68,9 +71,8 @@ def read_facts(connection: Connection, now: datetime) -> Facts:
             select(retrains).order_by(retrains.c.started_at.desc()).limit(1)
         ).first(),
         read_traffic(connection, now),
-        connection.execute(
-            select(leases.c.expires_at).where(leases.c.name == SCHEDULER)
-        ).scalar_one_or_none(),
+        _said(connection, SCHEDULER),
+        _said(connection, NEXT_CHECK),
     )
 
 
@@ -88,6 +90,11 @@ def read_traffic(connection: Connection, now: datetime) -> Traffic:
         failed[place] += int(lost)
     hour = BINS_AN_HOUR
     return Traffic(requests, failed, sum(requests[-hour:]), sum(failed[-hour:]))
+
+
+def _said(connection: Connection, name: str) -> datetime | None:
+    query = select(leases.c.expires_at).where(leases.c.name == name)
+    return connection.execute(query).scalar_one_or_none()
 
 
 def _last_change() -> Any:

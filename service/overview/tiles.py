@@ -1,17 +1,18 @@
 """Turns facts into the front page's tiles: a figure, how it is, and what it means."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from service.check_page.findings import section
-from service.check_page.performance import Figure, read_measures
+from service.check_page.performance import Figure, Measure, read_measures
 from service.check_page.view import STATES
 from service.overview.read import Facts, Traffic
 
 STALE = timedelta(days=2)  # a check is made each day, unless somebody chose otherwise
 MOST_FAILED = 0.01
+Span = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Tile:
     Attributes:
         style: good, warn, bad or quiet, with a word for it: colour alone tells nobody.
         bars: heights from 0 to 1 with a style each, and what they say as text.
+        spans: low, value and high from 0 to 1 for each check, None = that one knew nothing.
     """
 
     title: str
@@ -31,6 +33,7 @@ class Tile:
     told: str
     bars: tuple[tuple[float, str], ...] = ()
     bars_say: str = ""
+    spans: tuple[Span | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,27 +150,56 @@ def _quality(facts: Facts) -> list[Tile]:
     measures = read_measures(last["findings"], {}) if last else []
     if last is None or not measures:
         told = "the first check with outcomes will tell"
-        return [Tile("Quality", "/reports", "quiet", "not known yet", "-", told)]
+        return [Tile("Quality", "/monitoring", "quiet", "not known yet", "-", told)]
     link, (first, *_) = f"/reports/{last['check_id']}", measures
     worse = section(last["findings"], "performance").get("worse") is True
+    past = [_named(check, first.name) for check in facts.checks]
+    realised = [one.realised if one else Figure(None) for one in past]
+    estimated = [one.estimated if one else Figure(None) for one in past]
+    ends = [end for one in (*realised, *estimated) for end in _ends(one)]
+    style = "bad" if worse else "good"
     return [
-        _measured(f"{first.name}, come true", link, first.realised, "bad" if worse else "good"),
-        _measured(f"{first.name}, estimated", link, first.estimated, "good"),
+        _measured(f"{first.name}, come true", link, realised, style, ends),
+        _measured(f"{first.name}, estimated", link, estimated, "good", ends),
     ]
 
 
-def _measured(title: str, link: str, figure: Figure, style: str) -> Tile:
+def _named(check: Mapping[str, Any], name: str) -> Measure | None:
+    measures = read_measures(check["findings"], {})
+    return next((one for one in measures if one.name == name), None)
+
+
+def _ends(figure: Figure) -> tuple[float, ...]:
+    return () if figure.value is None else (figure.interval or ()) + (figure.value,)
+
+
+def _measured(
+    title: str, link: str, figures: Sequence[Figure], style: str, ends: Sequence[float]
+) -> Tile:
+    """The newest figure, and those of the checks before it on the scale of all `ends`."""
+    figure = figures[-1]
     if figure.value is None:
         return Tile(title, link, "quiet", "not known yet", "-", "too few outcomes so far")
     between = figure.interval
     told = f"95 % interval {between[0]:.3f} to {between[1]:.3f}" if between else "no interval"
     word = "worse than expected" if style == "bad" else "as expected"
-    return Tile(title, link, style, word, f"{figure.value:.3f}", told)
+    lowest, width = min(ends), max(max(ends) - min(ends), 1e-9)
+    spans = tuple(_span(one, lowest, width) for one in figures)
+    known = [f"{one.value:.3f}" for one in figures if one.value is not None]
+    said = f"Of the last {len(known)} checks that knew it, oldest first: {', '.join(known)}"
+    return Tile(title, link, style, word, f"{figure.value:.3f}", told, (), said, spans)
+
+
+def _span(figure: Figure, lowest: float, width: float) -> Span | None:
+    if figure.value is None:
+        return None
+    low, high = figure.interval or (figure.value, figure.value)
+    return (low - lowest) / width, (figure.value - lowest) / width, (high - lowest) / width
 
 
 def _inputs(facts: Facts) -> Tile:
     if not facts.checks:
-        return Tile("Inputs", "/reports", "quiet", "not checked yet", "-", "no check has run")
+        return Tile("Inputs", "/monitoring", "quiet", "not checked yet", "-", "no check has run")
     last = facts.checks[-1]
     style, word = STATES.get(last["state"], ("quiet", last["state"]))
     causes = section(last["findings"], "inputs").get("causes") or []
@@ -184,15 +216,20 @@ _HEIGHTS = {"ok": 0.35, "watch": 0.7, "alarm": 1.0}
 
 def _check(facts: Facts) -> Tile:
     lives = facts.scheduler_until is not None and facts.scheduler_until > facts.now
+    coming = (
+        f"the next at {facts.next_check:%d %B, %H:%M} UTC" if lives and facts.next_check else ""
+    )
     if not facts.checks:
         word = "scheduled" if lives else "monitoring does not run"
-        return Tile("Last check", "/reports", "quiet", word, "none", "no check has run yet")
+        return Tile(
+            "Last check", "/monitoring", "quiet", word, "none", coming or "no check has run yet"
+        )
     last = facts.checks[-1]
     late = facts.now - last["checked_at"] > STALE
     style, word = ("good", "runs") if lives else ("bad", "monitoring does not run")
     if lives and late:
         style, word = "warn", "long ago"
-    told = f"{last['decision']}: {last['reason']}"
+    told = "; ".join(filter(None, [coming, f"decided {last['decision']}: {last['reason']}"]))
     return Tile("Last check", f"/reports/{last['check_id']}", style, word,
                 ago(last["checked_at"], facts.now), told)  # fmt: skip
 
@@ -200,9 +237,11 @@ def _check(facts: Facts) -> Tile:
 def _retrain(facts: Facts) -> Tile:
     row = facts.retrain
     if row is None:
-        return Tile("Last retrain", "/reports", "quiet", "none", "none", "none was needed so far")
+        return Tile(
+            "Last retrain", "/monitoring", "quiet", "none", "none", "none was needed so far"
+        )
     style = "warn" if row.state == "failed" else "good"
-    return Tile("Last retrain", "/reports", style, row.state, ago(row.started_at, facts.now),
+    return Tile("Last retrain", "/monitoring", style, row.state, ago(row.started_at, facts.now),
                 row.reason)  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The front page says whether the model is well, and what to do where nothing is there yet."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,7 @@ from starlette.testclient import TestClient
 
 from contracts.database import write_transaction
 from contracts.settings import Settings
-from contracts.tables import SCHEDULER, leases, retrains, vitals
+from contracts.tables import NEXT_CHECK, SCHEDULER, leases, retrains, vitals
 from service.app import create_app
 from service.overview.tiles import ago
 from tests.bundles import EXAMPLE
@@ -25,8 +26,8 @@ def note_minute(engine: Engine, at: datetime, requests: int, failed: int = 0) ->
         connection.execute(insert(vitals).values(row))
 
 
-def live(engine: Engine, until: datetime) -> None:
-    row = {"name": SCHEDULER, "holder": "a test", "fencing_token": 1, "expires_at": until}
+def live(engine: Engine, until: datetime, name: str = SCHEDULER) -> None:
+    row = {"name": name, "holder": "a test", "fencing_token": 1, "expires_at": until}
     with write_transaction(engine) as connection:
         connection.execute(insert(leases).values(row))
 
@@ -64,6 +65,7 @@ def test_all_is_well_when_it_is(client: TestClient, engine: Engine, champion: st
     client.post("/predict", json={"features": EXAMPLE})
     now = datetime.now(UTC)
     live(engine, now + timedelta(minutes=1))
+    live(engine, datetime(2030, 5, 6, 4, 0, tzinfo=UTC), NEXT_CHECK)
     add_check(engine, checked_at=now - timedelta(hours=3))
     note_minute(engine, now - timedelta(minutes=3), 120)
     note_minute(engine, now - timedelta(hours=5), 1000)
@@ -75,7 +77,21 @@ def test_all_is_well_when_it_is(client: TestClient, engine: Engine, champion: st
     asked = tile(page, "Requests in the last hour")
     assert '<span class="big">120</span>' in asked and "1,120 in the last 24 hours" in asked
     assert "3 hours ago" in tile(page, "Last check")
+    assert "the next at 06 May, 04:00 UTC" in tile(page, "Last check")
     assert 'href="/reports/c1"' in page
+
+
+def test_quality_is_drawn_over_the_past_checks(client: TestClient, engine: Engine) -> None:
+    for place, (loss, low, high) in enumerate([(0.4, 0.3, 0.5), (0.5, 0.45, 0.7)]):
+        realised = {"loss": loss, "loss_interval": [low, high], "worse": place == 1}
+        add_check(engine, check_id=f"c{place}", checked_at=NOW + timedelta(days=place),
+                  findings=json.dumps({"performance": realised}))  # fmt: skip
+    told = tile(client.get("/").text, "log-loss, come true")
+
+    assert "95 % interval 0.450 to 0.700" in told and "worse than expected" in told
+    assert "oldest first: 0.400, 0.500" in told
+    assert re.findall(r'"between" x="\d+" y="([\d.]+)" width="6" height="([\d.]+)"', told) == [
+        ("20.0", "19.0"), ("2.0", "23.5")]  # fmt: skip
 
 
 def test_many_failures_are_a_reason_to_look(client: TestClient, engine: Engine) -> None:
