@@ -133,14 +133,7 @@ def _check_often(engine: Engine, bundles: Path, now: datetime) -> None:
         connection.execute(insert(checks), copies)
         led = [_retrain(copies[i * len(copies) // RETRAINS]) for i in range(RETRAINS)]
         connection.execute(insert(retrains), led)
-        found = connection.execute(select(decisions)).first()
-        if found is not None:
-            no = found._asdict()
-            connection.execute(
-                insert(decisions),
-                [{**no, "decision_id": str(uuid7()), **_earlier(no, 6 * i, ("decided_at",)),
-                  "trigger_id": copy["check_id"]} for i, copy in enumerate(copies, 1)],
-            )  # fmt: skip
+        connection.execute(insert(decisions), [_decision(copy) for copy in copies])
 
 
 _CHECK_TIMES = ("checked_at", "window_from", "window_to")
@@ -157,6 +150,13 @@ def _retrain(check: dict[str, Any]) -> dict[str, Any]:
             "reason": check["reason"], "champion_version": check["model_version"],
             "challenger_version": None,
             "verdict": json.dumps({"promote": False, "gain": -0.001, "z": -0.4})}  # fmt: skip
+
+
+def _decision(check: dict[str, Any]) -> dict[str, Any]:
+    return {"decision_id": str(uuid7()), "decided_at": check["checked_at"], "trigger": "check",
+            "trigger_id": check["check_id"], "actor": "monitoring", "action": "retrain",
+            "answer": "no", "seen": check["reason"],
+            "reason": "a retrain for the same reason was refused less than a week ago"}  # fmt: skip
 
 
 def _no_page(*_: object) -> dict[str, Any]:

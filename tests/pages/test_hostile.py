@@ -27,7 +27,7 @@ from contracts.tables import checks, decisions, predictions, retrains
 from service.access.key_store import ALL_SCOPES, NewKey, create_key
 from tests.browser import CANARY, HOOK, find_chromium
 from tests.hostile import payloads
-from tests.pages.listed import WRITTEN
+from tests.pages.listed import PAGES
 from tests.pages.places import Place, served
 from tests.pages.watched import Tab, tab
 from tests.task_bundles import save_table_bundle
@@ -179,7 +179,7 @@ def _explore(person: Tab) -> None:
     person.page.wait_for_timeout(300)
 
 
-@pytest.mark.parametrize("path", WRITTEN)
+@pytest.mark.parametrize("path", PAGES)
 def test_nothing_runs_on_a_page(path: str, person: Tab, place: Place) -> None:
     person.open(place.fill(path) or path)
     _explore(person)

@@ -5,7 +5,7 @@ from playwright.sync_api import Browser
 
 from tests.browser import find_chromium
 from tests.pages.conftest import Places
-from tests.pages.listed import WRITTEN
+from tests.pages.listed import PAGES
 from tests.pages.watched import SIZES, Tab, tab
 
 pytestmark = [
@@ -46,7 +46,7 @@ def _walk(person: Tab) -> tuple[list[str], set[int], list[int]]:
     return controls, reached, hidden
 
 
-@pytest.mark.parametrize("path", WRITTEN)
+@pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("size", SIZES)
 def test_tab_reaches_each_control_and_shows_it(
     size: str, path: str, places: Places, chromium: Browser

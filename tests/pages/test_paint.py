@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 from benchmarks.results import write_result
 from tests.browser import find_chromium
 from tests.pages.conftest import Places
-from tests.pages.listed import WRITTEN
+from tests.pages.listed import PAGES
 from tests.pages.watched import sign_in
 
 pytestmark = [
@@ -47,7 +47,7 @@ def _paint_ms(chromium: Browser, url: str, address: str, key: str) -> float:
     return median(took)
 
 
-@pytest.mark.parametrize("path", WRITTEN)
+@pytest.mark.parametrize("path", PAGES)
 def test_a_page_of_a_large_database_is_painted_at_once(
     path: str, places: Places, chromium: Browser, painted: dict[str, list[float]]
 ) -> None:
