@@ -1,5 +1,7 @@
 """Services to look at, each with an empty, a typical or a large database, open or closed."""
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,13 +14,14 @@ from sqlalchemy import Engine, select
 from benchmarks.lived_in import live
 from contracts.database import make_engine
 from contracts.migrate import migrate
+from contracts.registry import register
 from contracts.schema import EVENT_TIME
 from contracts.settings import Settings
 from contracts.tables import checks, predictions
 from service.access.caller import Scope
 from service.access.key_store import ALL_SCOPES
 from tests.conftest import make_key
-from tests.service.servers import service_process
+from tests.service.servers import START_SECONDS, environment, service_process, wait_for
 from tests.task_bundles import make_rows, make_schema, save_table_bundle
 
 ROWS = {"empty": 0, "typical": 20_000, "large": 1_000_000}
@@ -81,10 +84,36 @@ def served(place: Place, log: Path, access: str = "closed") -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-def _bundle(directory: Path) -> Path:
+@contextmanager
+def scheduled(place: Place, log: Path) -> Iterator[None]:
+    """`python -m monitoring.scheduler` runs meanwhile."""
+    command = [sys.executable, "-m", "monitoring.scheduler"]
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stderr=output, env=environment(place.settings))
+    try:
+        wait_for(
+            lambda: "checks run at" in log.read_text() or process.poll() is not None, START_SECONDS
+        )
+        assert process.poll() is None, log.read_text()
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=START_SECONDS)
+
+
+def add_version(place: Place, directory: Path, seed: int) -> str:
+    """Register one more version that nobody has promoted."""
+    engine = make_engine(place.settings.database_url)
+    made, now = _bundle(directory, seed), datetime.now(UTC)
+    version = register(engine, place.settings.bundles_dir, made, now, {"by": "a test"})
+    engine.dispose()
+    return version
+
+
+def _bundle(directory: Path, seed: int = 0) -> Path:
     """Names of features and categories that no page should stumble over."""
     schema = make_schema("binary")
-    rows = make_rows(schema)
+    rows = make_rows(schema, seed)
     times = pd.date_range("2013-01-01", periods=len(rows), freq="7h", tz="UTC").as_unit("us")
     save_table_bundle(directory, schema, rows.assign(**{EVENT_TIME: times}))
     return directory

@@ -15,7 +15,14 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from sqlalchemy import func, select
 
 from contracts.database import make_engine
-from contracts.tables import outcomes, predictions, sessions, stage_changes, traffic_changes
+from contracts.tables import (
+    errands,
+    outcomes,
+    predictions,
+    sessions,
+    stage_changes,
+    traffic_changes,
+)
 from tests.browser import find_chromium
 from tests.pages.conftest import Places
 from tests.pages.places import Place
@@ -25,9 +32,12 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(find_chromium() is None, reason="needs Chromium"),
 ]
-POSTS = ["/predict", "/outcomes", "/try", "/try/table", "/models/rollback", "/traffic", "/sign-out",
-         "/sign-in", "/models/{version}/promote"]  # fmt: skip
-GETS = ["/", "/reports", "/models", "/predictions/{prediction}", "/sign-in"]
+POSTS = ["/predict", "/outcomes", "/try", "/try/table", "/models/rollback", "/models/traffic",
+         "/sign-out", "/sign-in", "/models/{version}/promote", "/outcomes/enter", "/outcomes/table",
+         "/actions/promote", "/actions/roll-back", "/actions/canary", "/actions/end-canary",
+         "/actions/errand", "/actions/withdraw"]  # fmt: skip
+GETS = ["/", "/reports", "/models", "/monitoring", "/outcomes", "/predictions/{prediction}",
+        "/sign-in"]  # fmt: skip
 TYPES = ["application/json", "text/plain", "application/x-www-form-urlencoded"]
 # What a fetch told the page that made it: nothing, if all is well.
 _FETCH = """async ([url, method, mode, type]) => {
@@ -89,7 +99,7 @@ def _signed_in(chromium: Browser, url: str, key: str) -> Iterator[BrowserContext
 def _stored(place: Place) -> list[int]:
     """How much of everything that a request could add or end."""
     engine = make_engine(place.settings.database_url)
-    tables = (predictions, outcomes, stage_changes, traffic_changes, sessions)
+    tables = (predictions, outcomes, stage_changes, traffic_changes, sessions, errands)
     with engine.connect() as connection:
         found = [connection.execute(select(func.count()).select_from(t)).scalar_one()
                  for t in tables]  # fmt: skip
