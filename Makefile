@@ -11,7 +11,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help report setup setup-formats setup-delivery setup-audit setup-docs docs docs-serve secrets images rollout smoke audit sbom replay-gate stack-test targets-check deploy-kubernetes deploy-ecs deploy-cloudrun deploy-azure run test test-slow check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-pages bench-scale soak fuzz report-safety bench-score bench-large faults lock clean packages test-postgresql check-delivery smoke-image repro pull-results push-results freeze-outcomes pr-report push scan sign verify model-tag stage-tag stage-image replay-champion propose ci-steps
+.PHONY: help report setup setup-formats setup-delivery setup-audit setup-docs docs docs-serve secrets images rollout smoke audit sbom replay-gate stack-test targets-check deploy-kubernetes deploy-ecs deploy-cloudrun deploy-azure run test test-slow test-long check format replay drill bench-serve bench-drift bench-estimate bench-gate bench-harm bench-pages bench-scale soak fuzz report-safety bench-score bench-large faults lock clean packages test-postgresql check-delivery smoke-image repro pull-results push-results freeze-outcomes pr-report push scan sign verify model-tag stage-tag stage-image replay-champion propose ci-steps
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,8 +63,13 @@ run: setup ## train, then start the service and the scheduler on SQLite; Ctrl-C 
 test: setup ## the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
+SLOW = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/stack --durations=25
+
 test-slow: setup ## the tests that train, clone, kill processes or need PostgreSQL
-	$(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --ignore tests/stack --durations=25
+	$(SLOW) -m "slow and not long"
+
+test-long: setup ## more of the same: every table, every cut of the drill, every kill; an hour
+	$(SLOW) -m long
 
 check: setup setup-docs ## style, types, arrows between packages, the site of docs/
 	$(BIN)/ruff check .

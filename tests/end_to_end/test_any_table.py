@@ -20,6 +20,7 @@ from tests.end_to_end.conftest import clone, run_in
 from tests.end_to_end.tables import CASES, Case
 
 pytestmark = pytest.mark.slow
+FIRST = ("iris", "diabetes")  # the others are long
 # One outcome is learned from, and too little to judge by.
 RETRAINED = {"sensors": "not enough to judge", "houses": "not enough to judge"}
 
@@ -54,7 +55,10 @@ def _serve(project: Path, directory: Path) -> Settings:
     return settings
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in FIRST else pytest.param(name, marks=pytest.mark.long) for name in CASES],
+)
 def test_table_is_adopted_trained_served_and_retrained(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     project = _adopt_and_train(case, tmp_path)

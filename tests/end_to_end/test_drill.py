@@ -20,6 +20,8 @@ from tests.end_to_end.conftest import ROOT, environment
 
 AT_ONCE = 2  # drills; most of their time is waiting
 SECONDS = 3000
+_NAMED = "test_a_cut_link_is_named"
+FIRST = ("alert", "gate")  # cuts; the others are long
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,15 @@ def whole(directory: Path) -> Drill:
 
 
 @pytest.fixture(scope="module")
-def cut(directory: Path, whole: Drill) -> Iterator[dict[str, "Future[Drill]"]]:
+def cut(
+    directory: Path, whole: Drill, request: pytest.FixtureRequest
+) -> Iterator[dict[str, "Future[Drill]"]]:
+    """Drills with a link cut, of the cuts that are asked for in this run."""
+    named = (item for item in request.session.items if item.originalname == _NAMED)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
             name: pool.submit(_drill, directory / name, directory / "cache", "--cut", name)
-            for name in CUTS
+            for name in dict.fromkeys(item.callspec.params["name"] for item in named)
         }
 
 
@@ -86,7 +92,9 @@ def test_every_link_does_its_part(directory: Path, whole: Drill) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CUTS)
+@pytest.mark.parametrize(
+    "name", [name if name in FIRST else pytest.param(name, marks=pytest.mark.long) for name in CUTS]
+)
 def test_a_cut_link_is_named(name: str, cut: dict[str, "Future[Drill]"]) -> None:
     found = cut[name].result()
 

@@ -17,6 +17,7 @@ from tests.end_to_end.conftest import clone, environment, run_in
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.long
 def test_two_fresh_clones_give_the_same_bytes(trained_clone: Path, tmp_path: Path) -> None:
     other = clone(tmp_path / "other")
     run_in(other, "dvc", "repro")

@@ -125,6 +125,7 @@ def test_second_start_takes_seconds(trained_clone: Path, stack: Running) -> None
     assert time.monotonic() - began < 15
 
 
+@pytest.mark.long
 def test_replay_loses_nothing_and_promotes_under_load(trained_clone: Path) -> None:
     variables = {**environment(), "PERENNIAL_PORT": str(free_port())}
     params = trained_clone / "params.yaml"

@@ -217,7 +217,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         ),
         pytest.param(
             1000, {"cooldown_days": 3, "debounce_checks": 2, "most_per_day": 1},
-            marks=pytest.mark.slow,
+            marks=[pytest.mark.slow, pytest.mark.long],
         ),
     ],
 )  # fmt: skip

@@ -37,10 +37,10 @@ BEFORE_THE_RETRAIN = [
 ]
 BEFORE_THE_PROMOTION = [
     ("monitoring.attempts.begin", "return"),
-    ("monitoring.snapshot.write_snapshot", "return"),
+    pytest.param("monitoring.snapshot.write_snapshot", "return", marks=pytest.mark.long),
     ("contracts.registry._version_row", "return"),  # its files lie there, its row does not
-    ("contracts.registry.register", "return"),
-    ("monitoring.gate.judge", "call"),
+    pytest.param("contracts.registry.register", "return", marks=pytest.mark.long),
+    pytest.param("monitoring.gate.judge", "call", marks=pytest.mark.long),
     ("contracts.registry.promote", "return"),  # written, not committed
 ]
 AFTER_IT = ("monitoring.retrain._conclude", "return")

@@ -136,6 +136,7 @@ def test_poisoned_outcomes_promote_nobody(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_champion_without_the_golden_set_names_the_remedy(
     world: World, tmp_path: Path, february: pd.DataFrame
 ) -> None:
@@ -150,7 +151,9 @@ def test_champion_without_the_golden_set_names_the_remedy(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("min_t", [-1e9, 1e9], ids=["always", "never"])
+@pytest.mark.parametrize(
+    "min_t", [-1e9, pytest.param(1e9, marks=pytest.mark.long)], ids=["always", "never"]
+)
 def test_real_retrain_learns_from_outcomes_and_obeys_the_gate(
     golden_world: World, tmp_path: Path, february: pd.DataFrame, min_t: float
 ) -> None:
@@ -181,6 +184,7 @@ def test_real_retrain_learns_from_outcomes_and_obeys_the_gate(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_where_a_person_promotes_the_challenger_waits(
     golden_world: World, tmp_path: Path, february: pd.DataFrame
 ) -> None:

@@ -85,24 +85,45 @@ def _every(step: int, column: str, value: Any) -> Callable[[Rows], None]:
     return change
 
 
+LONG = pytest.mark.long
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "column", "kind"),
     [
         pytest.param(_set("temp", None), "temp", "missing", id="all null"),
-        pytest.param(_set("temp", float("nan")), "temp", "missing", id="all NaN"),
-        pytest.param(_set("carrier", None), "carrier", "missing", id="a text column all null"),
-        pytest.param(_drop("distance"), "distance", "missing", id="a number that is not logged"),
+        pytest.param(_set("temp", float("nan")), "temp", "missing", id="all NaN", marks=LONG),
+        pytest.param(
+            _set("carrier", None), "carrier", "missing", id="a text column all null", marks=LONG
+        ),
+        pytest.param(
+            _drop("distance"), "distance", "missing", id="a number that is not logged", marks=LONG
+        ),
         pytest.param(_drop("carrier"), "carrier", "missing", id="a text that is not logged"),
         pytest.param(_set("distance", 500.0), "distance", "stuck", id="constant"),
-        pytest.param(_set("dest", "ATL"), "dest", "stuck", id="a constant text"),
-        pytest.param(_every(3, "distance", float("inf")), "distance", "unlike", id="infinite"),
+        pytest.param(_set("dest", "ATL"), "dest", "stuck", id="a constant text", marks=LONG),
+        pytest.param(
+            _every(3, "distance", float("inf")), "distance", "unlike", id="infinite", marks=LONG
+        ),
         pytest.param(_every(3, "distance", -1e308), "distance", "unlike", id="huge"),
-        pytest.param(_every(3, "distance", 10**400), "distance", "unlike", id="beyond floats"),
-        pytest.param(_every(3, "distance", "far"), "distance", "missing", id="a text for a number"),
-        pytest.param(_every(3, "carrier", 7), "carrier", "missing", id="a number for a text"),
+        pytest.param(
+            _every(3, "distance", 10**400), "distance", "unlike", id="beyond floats", marks=LONG
+        ),
+        pytest.param(
+            _every(3, "distance", "far"),
+            "distance",
+            "missing",
+            id="a text for a number",
+            marks=LONG,
+        ),
+        pytest.param(
+            _every(3, "carrier", 7), "carrier", "missing", id="a number for a text", marks=LONG
+        ),
         pytest.param(_every(3, "carrier", ["UA"]), "carrier", "missing", id="a list"),
-        pytest.param(_every(3, "distance", {"km": 5}), "distance", "missing", id="an object"),
+        pytest.param(
+            _every(3, "distance", {"km": 5}), "distance", "missing", id="an object", marks=LONG
+        ),
         pytest.param(_every(3, "carrier", "☃"), "carrier", "unseen", id="a new code"),
     ],
 )

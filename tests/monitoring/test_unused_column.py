@@ -141,9 +141,10 @@ def _asked(engine: Engine) -> tuple[int, set[str]]:
 
 @pytest.mark.parametrize(
     ("shift", "days"),
-    [(0.3, (7,)), (3.0, (2, 7, 14, 20)), (1e6, (7,))],
+    [pytest.param(0.3, (7,), marks=pytest.mark.long), (3.0, (2, 7, 14, 20)),
+     pytest.param(1e6, (7,), marks=pytest.mark.long)],
     ids=["mild", "strong, for weeks", "another unit"],
-)
+)  # fmt: skip
 def test_drift_in_an_unused_column_never_retrains(
     engine: Engine, settings: Settings, blind: Bundle, shift: float, days: tuple[int, ...]
 ) -> None:
