@@ -14,6 +14,7 @@ from tests.pages.watched import sign_in
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,  # a million rows
     pytest.mark.skipif(find_chromium() is None, reason="needs Chromium"),
 ]
 MOST_MS = 500
