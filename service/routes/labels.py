@@ -36,7 +36,8 @@ def get_labels(request: Request, parts: PartsDep, page: PageDep, hours: str = ""
         found = newest_unlabelled(connection, parts.clock() - timedelta(hours=old))
     wanted = most_wanted(found, serving.schema, SHOWN)
     return page("labels.html", 422 if problem else 200, target=serving.schema.target, hours=old,
-                problem=problem, wanted=wanted, looked_at=LOOKED_AT, most=MOST_ROWS)  # fmt: skip
+                problem=problem, wanted=wanted, waiting=len(found), looked_at=LOOKED_AT,
+                most=MOST_ROWS)  # fmt: skip
 
 
 @router.post("/outcomes/enter")
