@@ -99,7 +99,7 @@ replay: setup ## replay seven months as live traffic in ten minutes; UNTIL=2014-
 report: setup ## write report/perennial.pdf, about everything, with pictures of the running product
 	@$(BIN)/python -m deploy.report.chromium
 	$(REPRO)
-	$(BIN)/python -m deploy.report $(if $(OUT),--out $(OUT))
+	$(BIN)/python -m deploy.report $(if $(OUT),--out $(OUT)) $(if $(PICTURES),--pictures $(PICTURES))
 
 drill: setup ## alarm, retrain, gate, swap, rollback, outages on a throw-away copy; CUT=link disables one
 	$(BIN)/python -m deploy.drill $(if $(CUT),--cut $(CUT))

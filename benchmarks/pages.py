@@ -26,16 +26,15 @@ from benchmarks.results import write_result
 from contracts.database import make_engine
 from contracts.migrate import migrate
 from contracts.settings import Settings
-from contracts.tables import checks, predictions
+from contracts.tables import checks, predictions, scorings
 from deploy.local import BUNDLE, free_port, running, wait_until_ready
 from service.access.key_store import NewKey, create_key
 
 ROWS, ROUNDS = 1_000_000, 200
 BASELINE = "/assets/leaf.svg"
-# Pages that others are writing answer something else today, and are left out until they do not.
-PATHS = ("/", "/sign-in", "/try", "/docs", "/reports", "/reports/{check}", "/predictions",
-         "/predictions/{prediction}", "/models", "/models/{version}", "/monitoring",
-         "/outcomes")  # fmt: skip
+PATHS = ("/", "/sign-in", "/try", "/try/files/{scoring}", "/docs", "/reports",
+         "/reports/{check}", "/predictions", "/predictions/{prediction}", "/models",
+         "/models/{version}", "/monitoring", "/outcomes")  # fmt: skip
 BAR_MS = 50.0
 
 
@@ -97,7 +96,9 @@ def _prepare(directory: Path, url: str, rows: int) -> tuple[Settings, str, dict[
         newest = select(checks.c.check_id).order_by(checks.c.checked_at.desc()).limit(1)
         last = select(predictions.c.prediction_id).order_by(predictions.c.prediction_id.desc())
         known = {"check": connection.execute(newest).scalar_one(), "version": version,
-                 "prediction": connection.execute(last.limit(1)).scalar_one()}  # fmt: skip
+                 "prediction": connection.execute(last.limit(1)).scalar_one(),
+                 "scoring": connection.execute(select(scorings.c.scoring_id)).scalar_one(),
+                 }  # fmt: skip
     key = create_key(engine, NewKey("bench", ["read"]), actor="bench", now=now)
     engine.dispose()
     return settings, key, known

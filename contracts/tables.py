@@ -13,6 +13,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -202,6 +203,29 @@ errands = Table(
     Column("finished_at", UtcDateTime),
     Column("result_id", String(36)),  # the check or the retrain
     Column("told", Text),  # what came of it, or why nothing did; null = it is open
+)
+
+# One row per file that somebody has let score from a page. What was asked and answered is in
+# `predictions` alone, where it is deleted and forgotten; here are only its ids.
+scorings = Table(
+    "scorings",
+    metadata,
+    Column("scoring_id", String(36), primary_key=True),  # UUIDv7
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("rows", Integer, nullable=False),  # of the file
+    Column("state", String(16), nullable=False),  # running | done | failed
+    Column("finished_at", UtcDateTime),
+    Column("told", Text),  # why it failed
+)
+scoring_parts = Table(
+    "scoring_parts",
+    metadata,
+    Column("scoring_id", String(36), primary_key=True),
+    Column("part", Integer, primary_key=True),  # from 0, in the order of the file
+    Column("rows", Integer, nullable=False),
+    Column("answered_at", UtcDateTime, nullable=False),
+    Column("prediction_ids", LargeBinary, nullable=False),  # 16 bytes each
 )
 
 # One row per API key; the key itself is shown once and stored nowhere.

@@ -63,11 +63,13 @@ from service.routes import (
     overview,
     predictions,
     reports,
+    scorings,
     sign_in,
     traffic,
     try_it,
     wanted,
 )
+from service.trying.scoring import Scorings
 from service.versions.champion import ChampionWatcher
 from service.versions.serving import Serving, load_serving
 from service.versions.shadow import Shadow
@@ -109,8 +111,8 @@ def create_app(
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     for module in (
         outcomes, wanted, predictions, models, models_page, traffic, checks, reports, health,
-        monitoring_page, api_page, overview, find, labels, sign_in, try_it, actions, assets, v2,
-        invocations, vertex,
+        monitoring_page, api_page, overview, find, labels, sign_in, try_it, scorings, actions,
+        assets, v2, invocations, vertex,
     ):  # fmt: skip
         app.include_router(module.router)
     for known in KNOWN:
@@ -162,13 +164,15 @@ def _make_parts(
     sessions = Sessions(engine, keys, ledger.run, clock)
     access = Access(settings, keys, refusals, sessions, make_tokens(settings))
     metrics.registry.register(State(watcher, access, time.monotonic))
+    answering = Answering(watcher, ledger, limits, shadow)
     return Parts(
         settings=settings,
         engine=engine,
         metrics=metrics,
         ledger=ledger,
         watcher=watcher,
-        answering=Answering(watcher, ledger, limits, shadow),
+        answering=answering,
+        scorings=Scorings(answering, ledger.run, clock),
         shadow=shadow,
         vitals=Vitals(ledger.run, metrics, clock, settings.vitals_seconds),
         access=access,
@@ -217,6 +221,7 @@ async def _lifespan(
         if on_started is not None:
             on_started()
         yield
+        await parts.scorings.stop()
         await asyncio.to_thread(parts.explainer.stop)
         await asyncio.to_thread(parts.watcher.stop)
         await asyncio.to_thread(parts.shadow.stop)

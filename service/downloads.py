@@ -31,13 +31,13 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> Response:
     if rows:
         writer = csv.writer(text)
         writer.writerow(rows[0])
-        writer.writerows([_cell(value) for value in row.values()] for row in rows)
+        writer.writerows([cell(value) for value in row.values()] for row in rows)
     return Response(text.getvalue(), media_type="text/csv; charset=utf-8")
 
 
-def _cell(value: object) -> object:
+def cell(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, dict | list):
-        return _cell(json.dumps(value))
+        return cell(json.dumps(value))
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value

@@ -20,6 +20,7 @@ from service.observe.metrics import Metrics
 from service.observe.quality import Quality
 from service.observe.shared_metrics import SharedMetrics
 from service.observe.vitals import Vitals
+from service.trying.scoring import Scorings
 from service.versions.champion import ChampionWatcher
 from service.versions.shadow import Shadow
 
@@ -35,6 +36,7 @@ class Parts:
     ledger: Ledger
     watcher: ChampionWatcher
     answering: Answering
+    scorings: Scorings
     shadow: Shadow
     vitals: Vitals
     access: Access

@@ -25,8 +25,10 @@ from deploy.report.measured import read_measured
 from deploy.report.render import Edition, render
 from deploy.report.sources import ReportError, read_sources
 from deploy.report.tour import Tour, take_tour
+from deploy.report.trim import keep_small
 
 OUT = Path("report")
+SCREENS = "screens"
 PAGES = re.compile(rb"/Type\s*/Page\b")
 
 
@@ -67,7 +69,7 @@ def _refuse_other_tasks(params: Params) -> None:
 
 
 def _tour(root: Path, out: Path, params: Params, say: Callable[[str], None]) -> Tour:
-    pictures = out / "screens"
+    pictures = out / SCREENS
     shutil.rmtree(pictures, ignore_errors=True)
     pictures.mkdir()
     say("starting a throw-away copy ...")
@@ -87,6 +89,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.report", description=__doc__)
     parser.add_argument("--out", type=Path, default=OUT, help="directory; %(default)s")
     parser.add_argument("--no-tour", action="store_true", help="without the running system")
+    parser.add_argument(
+        "--pictures", type=Path, help="keep small pictures of pages there too, as README.md has"
+    )
     given = parser.parse_args()
     began = time.monotonic()
 
@@ -95,6 +100,8 @@ def main() -> None:
 
     try:
         pdf = write_report(Path(), given.out, not given.no_tour, say)
+        if given.pictures:
+            keep_small(given.out / SCREENS, given.pictures)
     except (ReportError, StackError, ClientError, BundleError, ParamsError) as error:
         sys.exit(f"make report: {error}")
     say(f"{pdf}: {count_pages(pdf)} pages")

@@ -14,6 +14,7 @@ from deploy.report.sources import ReportError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS = 120
+WAIT_MS = 3000  # in which parts of a page that come later are there
 SCALE = 1.5  # of pictures, so that their letters are sharp on paper
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
@@ -46,6 +47,7 @@ def shoot(url: str, picture: Path, width: int, height: int) -> None:
         picture,
         f"--screenshot={picture}",
         f"--window-size={width},{height}",
+        f"--virtual-time-budget={WAIT_MS}",
         f"--force-device-scale-factor={SCALE}",
         url,
     )

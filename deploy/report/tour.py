@@ -30,11 +30,13 @@ from deploy.report.trim import trim
 Say = Callable[[str], None]
 WIDTH = 1180  # pixels, as on a small screen
 CHECK_SECONDS = 900
+REASONS_SECONDS = 120
 # Name, path, and how much of it is shown; in the order in which somebody new would look at them.
 # What is not there is left out.
 PAGES = (
     ("overview", "/", 1150),
     ("try", "/try", 1000),
+    ("prediction", "/predictions/{prediction}", 1000),
     ("predictions", "/predictions", 820),
     ("outcomes", "/outcomes", 820),
     ("monitoring", "/monitoring", 1150),
@@ -141,8 +143,9 @@ def _picture(address: str, pictures: Path, say: Say) -> list[Shot]:
     """Every page that answers a browser."""
     found = []
     newest = httpx.get(f"{address}/checks", timeout=30).json()["checks"][0]["check_id"]
+    asked = _newest_prediction(address)
     for name, path, height in PAGES:
-        here = path.format(check=newest)
+        here = path.format(check=newest, prediction=asked)
         answer = httpx.get(address + here, headers={"Accept": "text/html"}, timeout=30)
         if answer.status_code != 200 or "text/html" not in answer.headers["Content-Type"]:
             continue
@@ -152,3 +155,11 @@ def _picture(address: str, pictures: Path, say: Say) -> list[Shot]:
         trim(file)
         found.append(Shot(path, name, f"{pictures.name}/{file.name}"))
     return found
+
+
+def _newest_prediction(address: str) -> str:
+    """Its id; its reasons are worked out already, for the first ones take seconds."""
+    found = httpx.get(f"{address}/predictions", params={"format": "json"}, timeout=30).json()
+    newest = str(found["predictions"][0]["prediction_id"])
+    httpx.get(f"{address}/try/{newest}/reasons", timeout=REASONS_SECONDS).raise_for_status()
+    return newest

@@ -34,6 +34,7 @@ from service.protocols.errors import (
     shape_error,
 )
 from service.queries import NotYetReadableError, UnknownPredictionError
+from service.trying.scored import UnknownScoringError
 from service.versions.champion import NoChampionError
 
 
@@ -90,6 +91,7 @@ _ANSWERS: dict[type[Exception], tuple[int, str, dict[str, str]]] = {
     RefusedRuleError: (409, "refused_rule", {}),
     BundleError: (409, "bundle", {}),  # of a version that somebody would have answer
     UnknownPredictionError: (404, "unknown_prediction", {}),
+    UnknownScoringError: (404, "unknown_scoring", {}),
     VersionGoneError: (410, "version_gone", {}),
     ExplainerMissingError: (501, "explainer_missing", {}),
     ExplainerBusyError: (503, "explainer_busy", _RETRY),

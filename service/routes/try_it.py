@@ -1,5 +1,6 @@
 """GET and POST /try: a question typed into a form, answered and logged as any other."""
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -18,9 +19,12 @@ from service.page import PageDep, read_form
 from service.parts import PartsDep
 from service.queries import find_prediction
 from service.trying.form import TableError, curl_of, make_fields, row_of, rows_of
+from service.trying.scored import newest
+from service.trying.scoring import AT_ONCE
 
 router = APIRouter(include_in_schema=False)
 SHOWN_REASONS = 8
+SHOWN_FILES = 5
 _NO_REASONS = (ExplainerBusyError, ExplainerDiedError, ExplainerMissingError, VersionGoneError)
 
 
@@ -29,7 +33,10 @@ def get_try(parts: PartsDep, page: PageDep) -> Response:
     if parts.watcher.serving is None:
         return page("try_later.html")
     schema = parts.watcher.serving.schema
-    return page("try.html", fields=make_fields(schema, None), target=schema.target, problem="")
+    with parts.engine.connect() as connection:
+        scored = newest(connection, parts.clock(), SHOWN_FILES)
+    return page("try.html", fields=make_fields(schema, None), target=schema.target, problem="",
+                scored=scored)  # fmt: skip
 
 
 @router.post("/try")
@@ -55,7 +62,10 @@ async def post_table(
     typed = await read_form(request)
     schema = parts.watcher.require().schema
     try:
-        rows = rows_of(schema, typed.get("table", ""))
+        rows = await asyncio.to_thread(rows_of, schema, typed.get("table", ""))
+        if len(rows) > AT_ONCE:
+            scoring = await parts.scorings.begin(list(rows), caller)
+            return Response(status_code=204, headers={"HX-Redirect": f"/try/files/{scoring}"})
         answer = await parts.answering.answer_rows(list(rows), Question(caller))
     except TableError as error:
         return page("try_table.html", 422, problems=[str(error)], rows=[])

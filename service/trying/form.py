@@ -14,7 +14,7 @@ from contracts.schema import Feature, FeatureSchema
 from service.answer.decoder import Problem
 
 MOST_CHOICES = 300  # of a category; more are suggestions nobody reads
-MOST_ROWS = 1000
+MOST_ROWS = 100_000
 _CONTROLS = {"integer": "number", "numeric": "number", "boolean": "choice", "datetime": "moment"}
 
 
@@ -76,7 +76,7 @@ def rows_of(schema: FeatureSchema, text: str) -> list[dict[str, object]]:
     if not rows or not known.keys() & set(header):
         raise TableError(f"the first line has to name columns, like: {','.join(known)}"[:500])
     if len(rows) > MOST_ROWS:
-        raise TableError(f"{len(rows)} rows; at most {MOST_ROWS} here, use /predict for more")
+        raise TableError(f"{len(rows)} rows; at most {MOST_ROWS} in one file")
     columns = [(at, known[name]) for at, name in enumerate(header) if name in known]
     return [{f.name: _value(f, row[at].strip()) for at, f in columns} for row in rows]
 

@@ -1,10 +1,11 @@
 """The pages that a person can open; a new one is one line of PAGES, and everything tries it."""
 
-# {check}, {prediction} and {version} stand for the newest of the place, {version} for its champion.
+# {check}, {prediction} and {scoring} stand for the newest of the place, {version} for its champion.
 PAGES = (
     "/sign-in",
     "/",
     "/try",
+    "/try/files/{scoring}",
     "/reports",
     "/reports/{check}",
     "/docs",
@@ -34,4 +35,6 @@ OTHER = (
     "/monitoring/retrains.csv",
     "/monitoring/retrains.json",
     "/openapi.json",
+    "/try/files/{scoring}.csv",
+    "/try/files/{scoring}.json",
 )

@@ -17,7 +17,7 @@ from contracts.migrate import migrate
 from contracts.registry import register
 from contracts.schema import EVENT_TIME
 from contracts.settings import Settings
-from contracts.tables import checks, predictions
+from contracts.tables import checks, predictions, scorings
 from service.access.caller import Scope
 from service.access.key_store import ALL_SCOPES
 from tests.conftest import make_key
@@ -121,7 +121,8 @@ def _bundle(directory: Path, seed: int = 0) -> Path:
 
 def _newest(engine: Engine) -> dict[str, str]:
     names = {"check": (checks.c.check_id, checks.c.checked_at),
-             "prediction": (predictions.c.prediction_id, predictions.c.prediction_id)}  # fmt: skip
+             "prediction": (predictions.c.prediction_id, predictions.c.prediction_id),
+             "scoring": (scorings.c.scoring_id, scorings.c.asked_at)}  # fmt: skip
     with engine.connect() as connection:
         return {
             name: connection.execute(select(column).order_by(by.desc()).limit(1)).scalar() or ""

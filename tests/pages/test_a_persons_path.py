@@ -21,6 +21,7 @@ pytestmark = [
 ]
 EXPLAINED_MS = 60_000  # the first explanation starts a process that imports SHAP
 TRIES = 5
+FILE_ROWS = 5_000
 CHECKED_MS = 120_000  # a check with its Evidently report
 
 
@@ -44,6 +45,30 @@ def test_a_person_finds_their_way(
         _promotes(person, rival)
         _rolls_back(person, rival)
         _signs_out(person)
+        assert person.wrong == []
+
+
+def test_a_file_goes_on_while_its_page_is_left(places: Places, chromium: Browser) -> None:
+    place, url = places.make("typical"), places.serve("typical")
+    with tab(chromium, url, "desktop", place.keys["asker"]) as person:
+        page = person.page
+        person.open("/try")
+        page.get_by_text("Several rows at once").click()
+        file = {"name": "a.csv", "mimeType": "text/csv"}
+        rows = ("index\n" + "9\n" * FILE_ROWS).encode()
+        page.get_by_label("or a file").set_input_files({**file, "buffer": rows})
+        expect(page.get_by_label("Rows as CSV")).to_have_value(rows.decode())
+        page.get_by_role("button", name="Predict all").click()
+        expect(page).to_have_url(re.compile("/try/files/"))
+        person.open("/models")
+        person.open("/try")
+        newest = page.get_by_role("row", name=f"{FILE_ROWS:,}").first
+        newest.get_by_role("link").click()
+        expect(page.get_by_text("done", exact=True)).to_be_visible(timeout=CHECKED_MS)
+        expect(page.get_by_text(f"{FILE_ROWS:,} of {FILE_ROWS:,} rows")).to_be_visible()
+        with page.expect_download() as taken:
+            page.get_by_role("link", name="CSV").click()
+        assert taken.value.path().read_text().count("\n") == FILE_ROWS + 1
         assert person.wrong == []
 
 

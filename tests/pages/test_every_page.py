@@ -23,7 +23,9 @@ EXPLAINED_MS = 90_000  # the first explanation starts a process that imports SHA
 
 def test_every_link_leads_to_a_page_that_is_tried_here(places: Places) -> None:
     place, url = places.make("typical"), places.serve("typical", "open")
-    listed = sorted((*PAGES, *OTHER), key=lambda path: path.count("{"))  # the narrow ones first
+    listed = sorted(
+        (*PAGES, *OTHER), key=lambda path: (path.count("{"), -len(path))
+    )  # narrow first
     known = [_pattern(path) for path in listed]
     asked, seen = ["/"], {"/"}
     with httpx.Client(base_url=url, headers={"Accept": "text/html"}, timeout=60) as client:

@@ -23,7 +23,7 @@ from contracts.migrate import migrate
 from contracts.registry import promote, register
 from contracts.schema import EVENT_TIME, Feature, FeatureSchema, Target
 from contracts.settings import Settings
-from contracts.tables import checks, decisions, predictions, retrains
+from contracts.tables import checks, decisions, predictions, retrains, scorings
 from service.access.key_store import ALL_SCOPES, NewKey, create_key
 from tests.browser import CANARY, HOOK, find_chromium
 from tests.hostile import payloads
@@ -102,7 +102,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, schema: FeatureSchema) -> Pl
     keys = {name: create_key(engine, NewKey(name, ALL_SCOPES), actor=name, now=now)
             for name in [text[:200] for text in PAYLOADS][:: len(PAYLOADS) // ACTORS]}  # fmt: skip
     known = {"check": _tell(engine, version, now), "version": version,
-             "prediction": _ask(engine, schema, version, now)}  # fmt: skip
+             "prediction": _ask(engine, schema, version, now),
+             "scoring": _send(engine, now)}  # fmt: skip
     engine.dispose()
     return Place(settings, keys, known)
 
@@ -118,6 +119,15 @@ def _ask(engine: Engine, schema: FeatureSchema, version: str, now: datetime) -> 
     with write_transaction(engine) as connection:
         connection.execute(insert(predictions), rows)
     return names[-1]
+
+
+def _send(engine: Engine, now: datetime) -> str:
+    """As if each payload had sent a file, and been its end."""
+    rows = [{"scoring_id": str(uuid7()), "asked_at": now, "actor": text[:200], "rows": 5_000,
+             "state": "failed", "told": text} for text in PAYLOADS]  # fmt: skip
+    with write_transaction(engine) as connection:
+        connection.execute(insert(scorings), rows)
+    return str(rows[-1]["scoring_id"])
 
 
 def _tell(engine: Engine, version: str, now: datetime) -> str:

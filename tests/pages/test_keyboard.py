@@ -12,7 +12,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(find_chromium() is None, reason="needs Chromium"),
 ]
-MORE = 20  # presses beyond the controls: scrolled boxes can be reached too
+MORE = 40  # presses beyond the controls: scrolled boxes and parts of a moment can be reached too
 
 _MARK = """() => {
   const all = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]'

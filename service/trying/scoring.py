@@ -1,0 +1,118 @@
+"""Scores a file beside the requests: part by part, each logged before the next; survives the tab.
+
+What has been answered is written down with each part, so every worker and replica can show it.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, update
+from uuid_utils import uuid7
+
+from contracts.tables import scoring_parts, scorings
+from service.access.caller import Caller
+from service.access.limits import LimitReachedError
+from service.answer.answering import Answering, Question
+from service.answer.decoder import InvalidRequestError
+from service.answer.predictor import NotFiniteError
+from service.ledger.groups import QueueFullError
+from service.ledger.store import LedgerUnavailableError
+from service.versions.champion import NoChampionError
+
+AT_ONCE = 1000  # rows that a page waits for; more are scored beside it
+PART = 500  # rows of one request
+TRIES, WAIT_SECONDS = 60, 0.5  # while others fill the queue
+RUNNING, DONE, FAILED = "running", "done", "failed"
+STOPPED = "the service was stopped; send the rest again"
+Run = Callable[[Callable[[Connection], Any]], "asyncio.Future[Any]"]
+_REFUSALS = (
+    InvalidRequestError,
+    LedgerUnavailableError,
+    LimitReachedError,
+    NoChampionError,
+    NotFiniteError,
+    QueueFullError,
+)
+
+
+class Scorings:
+    """Files that this process scores.
+
+    Args:
+        run: a write in a transaction of its own, as Ledger.run.
+    """
+
+    def __init__(self, answering: Answering, run: Run, clock: Callable[[], datetime]) -> None:
+        self._answering = answering
+        self._run = run
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def begin(self, rows: list[object], caller: Caller) -> str:
+        """Write down that it has begun, and go on beside whoever asks; returns its id."""
+        scoring_id = str(uuid7())
+        row = {"scoring_id": scoring_id, "asked_at": self._clock(), "actor": caller.actor[:200],
+               "rows": len(rows), "state": RUNNING}  # fmt: skip
+        await self._run(lambda connection: connection.execute(insert(scorings).values(row)))
+        self._keep(self._score(scoring_id, rows, caller))
+        return scoring_id
+
+    async def stop(self) -> None:
+        """End what runs, and say so where the file is shown."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _score(self, scoring_id: str, rows: list[object], caller: Caller) -> None:
+        state, told = FAILED, STOPPED
+        try:
+            for part, first in enumerate(range(0, len(rows), PART)):
+                names = await self._answer(rows[first : first + PART], first, caller)
+                await self._note(scoring_id, part, names)
+            state, told = DONE, ""
+        except (_Refused, LedgerUnavailableError) as refused:
+            told = str(refused)
+        finally:
+            over = {"state": state, "told": told, "finished_at": self._clock()}
+            mine = update(scorings).where(scorings.c.scoring_id == scoring_id).values(over)
+            with suppress(LedgerUnavailableError):  # its silence will tell
+                await self._run(lambda connection: connection.execute(mine))
+
+    async def _answer(self, rows: list[object], first: int, caller: Caller) -> list[str]:
+        for _ in range(TRIES):
+            try:
+                answer = await self._answering.answer_rows(rows, Question(caller))
+            except QueueFullError:
+                await asyncio.sleep(WAIT_SECONDS)
+                continue
+            except _REFUSALS as error:
+                raise _Refused(_why(error, first)) from None
+            return list(answer.prediction_id)
+        raise _Refused("other requests left no time for it; send the rest again")
+
+    async def _note(self, scoring_id: str, part: int, names: list[str]) -> None:
+        ids = b"".join(UUID(name).bytes for name in names)
+        row = {"scoring_id": scoring_id, "part": part, "rows": len(names),
+               "answered_at": self._clock(), "prediction_ids": ids}  # fmt: skip
+        await self._run(lambda connection: connection.execute(insert(scoring_parts).values(row)))
+
+
+class _Refused(Exception):
+    """No more of this file can be scored; the message says why."""
+
+
+def _why(error: Exception, first: int) -> str:
+    if isinstance(error, InvalidRequestError):
+        one = error.problems[0]
+        number = first + (one.row or 0) + 1
+        return f"row {number:,}, {one.field}: {one.problem}; allowed: {one.allowed}"
+    return str(error)
