@@ -25,6 +25,8 @@ from contracts.tables import (
     idempotency_keys,
     outcomes,
     predictions,
+    scoring_parts,
+    scorings,
     shadow_predictions,
     vitals,
 )
@@ -114,6 +116,18 @@ def delete_old_vitals(engine: Engine, before: datetime, sleep: Sleep = time.slee
     """Delete what versions did before a moment; gives how many rows that were."""
     old = select(vitals.c.vital_id).where(vitals.c.since < before).limit(STATEMENT_ROWS)
     return _delete_all(engine, delete(vitals).where(vitals.c.vital_id.in_(old)), sleep)
+
+
+def delete_old_scorings(engine: Engine, before: datetime, sleep: Sleep = time.sleep) -> int:
+    """Delete what is kept of scored files, their predictions apart; gives how many files."""
+    old = select(scorings.c.scoring_id).where(scorings.c.asked_at < before)
+    part = tuple_(scoring_parts.c.scoring_id, scoring_parts.c.part)
+    theirs = select(scoring_parts.c.scoring_id, scoring_parts.c.part).where(
+        scoring_parts.c.scoring_id.in_(old)
+    )
+    _delete_all(engine, delete(scoring_parts).where(part.in_(theirs.limit(STATEMENT_ROWS))), sleep)
+    some = scorings.c.scoring_id.in_(old.limit(STATEMENT_ROWS))
+    return _delete_all(engine, delete(scorings).where(some), sleep)
 
 
 def _delete_all(engine: Engine, some: Delete, sleep: Sleep) -> int:

@@ -20,7 +20,7 @@ from monitoring.canary import DECIDED, run_canary
 from monitoring.canary_rule import find
 from monitoring.challenge import Clock
 from monitoring.check import Check, NoChampionError, run_check
-from monitoring.deletion import delete_old_vitals
+from monitoring.deletion import delete_old_scorings, delete_old_vitals
 from monitoring.erasure import wanted_retrain
 from monitoring.heartbeat import beat
 from monitoring.probation import run_probation
@@ -208,7 +208,9 @@ def delete_old(engine: Engine, settings: Settings, stop: threading.Event, _alert
     if kept is not None:
         log.info("retention %s", kept)
     days, now = params.retention.bundle_days, datetime.now(UTC)
-    delete_old_vitals(engine, now - timedelta(days=params.retention.vitals_days), stop.wait)
+    old = now - timedelta(days=params.retention.vitals_days)
+    delete_old_vitals(engine, old, stop.wait)
+    delete_old_scorings(engine, old, stop.wait)
     if removed := remove_old_bundles(engine, settings.bundles_dir, days, now):
         log.info("files of %d old versions were removed: %s", len(removed), ", ".join(removed))
 

@@ -25,7 +25,13 @@ from monitoring import leases
 from monitoring.attempts import LEASE as RETRAIN
 from monitoring.bundles import removable_bundles, remove_old_bundles
 from monitoring.check import REFUSALS
-from monitoring.deletion import Deleted, delete_old_keys, delete_old_vitals, delete_paced
+from monitoring.deletion import (
+    Deleted,
+    delete_old_keys,
+    delete_old_scorings,
+    delete_old_vitals,
+    delete_paced,
+)
 
 LEASE = "retention"
 LONGEST = timedelta(hours=1)  # of one run; the next one goes on
@@ -210,8 +216,9 @@ def _keep(engine: Engine, settings: Settings, params: Monitoring) -> Iterator[st
     now, days = datetime.now(UTC), params.retention.bundle_days
     kept = run_retention(engine, params, lambda: datetime.now(UTC), threading.Event())
     yield str(kept or OFF)
-    gone = delete_old_vitals(engine, now - timedelta(days=params.retention.vitals_days))
-    yield f"deleted {gone} rows of vitals"
+    old = now - timedelta(days=params.retention.vitals_days)
+    yield f"deleted {delete_old_vitals(engine, old)} rows of vitals"
+    yield f"deleted {delete_old_scorings(engine, old)} lists of scored files"
     if days is not None:
         named = remove_old_bundles(engine, settings.bundles_dir, days, now)
         yield f"removed the files of {len(named)} versions: {', '.join(named) or 'none'}"

@@ -20,7 +20,7 @@ from service.parts import PartsDep
 from service.queries import find_prediction
 from service.trying.form import TableError, curl_of, make_fields, row_of, rows_of
 from service.trying.scored import newest
-from service.trying.scoring import AT_ONCE
+from service.trying.scoring import AT_ONCE, BusyError
 
 router = APIRouter(include_in_schema=False)
 SHOWN_REASONS = 8
@@ -67,7 +67,7 @@ async def post_table(
             scoring = await parts.scorings.begin(list(rows), caller)
             return Response(status_code=204, headers={"HX-Redirect": f"/try/files/{scoring}"})
         answer = await parts.answering.answer_rows(list(rows), Question(caller))
-    except TableError as error:
+    except (BusyError, TableError) as error:
         return page("try_table.html", 422, problems=[str(error)], rows=[])
     except InvalidRequestError as error:
         told = [f"row {(one.row or 0) + 1}, {one.field}: {one.problem}; allowed: {one.allowed}"

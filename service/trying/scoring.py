@@ -24,6 +24,7 @@ from service.ledger.store import LedgerUnavailableError
 from service.versions.champion import NoChampionError
 
 AT_ONCE = 1000  # rows that a page waits for; more are scored beside it
+MOST_FILES = 4  # that a process scores at the same time: each is in memory
 PART = 500  # rows of one request
 TRIES, WAIT_SECONDS = 60, 0.5  # while others fill the queue
 RUNNING, DONE, FAILED = "running", "done", "failed"
@@ -37,6 +38,13 @@ _REFUSALS = (
     NotFiniteError,
     QueueFullError,
 )
+
+
+class BusyError(RuntimeError):
+    """Too many files are being scored."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{MOST_FILES} files are being scored; send this one when one is done")
 
 
 class Scorings:
@@ -53,7 +61,13 @@ class Scorings:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(self, rows: list[object], caller: Caller) -> str:
-        """Write down that it has begun, and go on beside whoever asks; returns its id."""
+        """Write down that it has begun, and go on beside whoever asks; returns its id.
+
+        Raises:
+            BusyError: others have not ended yet.
+        """
+        if len(self._tasks) >= MOST_FILES:
+            raise BusyError
         scoring_id = str(uuid7())
         row = {"scoring_id": scoring_id, "asked_at": self._clock(), "actor": caller.actor[:200],
                "rows": len(rows), "state": RUNNING}  # fmt: skip

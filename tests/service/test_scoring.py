@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from contracts.database import write_transaction
 from contracts.settings import Settings
 from contracts.tables import predictions, scoring_parts, scorings
+from monitoring.deletion import delete_old_scorings
 from service.app import create_app
 from tests.bundles import EXAMPLE
 
@@ -117,6 +118,25 @@ def test_who_stops_the_service_is_told_so(
 
     assert row.state == "failed" and "the service was stopped" in row.told
     assert 0 <= logged - answered <= 500  # the part whose note the end has cut off
+
+
+def test_a_fifth_file_has_to_wait(client: TestClient) -> None:
+    for _ in range(4):
+        send(client, table(20_000))
+    answer = client.post("/try/table", data={"table": table()})
+
+    assert answer.status_code == 422
+    assert "4 files are being scored; send this one when one is done" in answer.text
+
+
+def test_what_is_kept_of_old_files_goes_with_retention(client: TestClient, engine: Engine) -> None:
+    wait(client, send(client, table()))
+
+    assert delete_old_scorings(engine, datetime.now(UTC) - timedelta(days=1)) == 0
+    assert delete_old_scorings(engine, datetime.now(UTC) + timedelta(days=1)) == 1
+    with engine.connect() as connection:
+        assert connection.execute(select(scoring_parts)).first() is None
+        assert connection.execute(select(func.count()).select_from(predictions)).scalar() == ROWS
 
 
 @pytest.mark.parametrize(("minutes", "state"), [(1, "running"), (3, "failed")])
