@@ -10,7 +10,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from unittest import mock
 
 from deploy.site.markdown import UndocumentedError, plain, table
 
@@ -70,8 +69,7 @@ def help_of(module: str, path: Path) -> str:
         raise UndocumentedError(f"python -m {module} has no --help (argparse), and is no child")
     said, given = io.StringIO(), [module, "--help"]
     with (
-        mock.patch.object(sys, "argv", given),
-        mock.patch.dict(os.environ, COLUMNS=WIDTH, NO_COLOR="1"),
+        _called_as(given),
         warnings.catch_warnings(action="ignore"),  # of runpy: it is imported already
         contextlib.redirect_stdout(said),
         contextlib.suppress(SystemExit),
@@ -80,6 +78,20 @@ def help_of(module: str, path: Path) -> str:
     if not said.getvalue().startswith("usage:"):
         raise UndocumentedError(f"python -m {module} --help does not say how it is used")
     return re.sub(r"^usage: \S+\.py", f"usage: python -m {module}", said.getvalue()).rstrip()
+
+
+@contextlib.contextmanager
+def _called_as(given: list[str]) -> Iterator[None]:
+    """The arguments and the terminal that a command sees meanwhile."""
+    argv, environment = sys.argv, dict(os.environ)
+    sys.argv = given
+    os.environ.update(COLUMNS=WIDTH, NO_COLOR="1")
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        os.environ.clear()
+        os.environ.update(environment)
 
 
 def parses_arguments(path: Path) -> bool:
