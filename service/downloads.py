@@ -14,8 +14,8 @@ from service.parts import json_response
 
 Form = Literal["csv", "json"]
 MOST_ROWS = 5000  # the newest
-# What a spreadsheet would take for a formula; a sign before a number is none.
-_FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d.])")
+# What a spreadsheet would take for a formula; a number with a sign and nothing behind it is none.
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d*\.?\d+$)")
 
 
 def download(name: str, form: Form, rows: Sequence[Mapping[str, Any]]) -> Response:
@@ -36,6 +36,7 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> Response:
 
 
 def cell(value: object) -> object:
+    """A value of CSV; text that a spreadsheet would calculate gets an apostrophe before it."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, dict | list):

@@ -39,5 +39,5 @@ def as_percent(axes: Axes, which: str = "y") -> None:
 
 
 def with_grid(axes: Axes, which: str = "y") -> None:
-    axes.grid(axis=which, color="#e4e7e3", linewidth=0.6)  # type: ignore[arg-type]
+    axes.grid(axis=which, color="#e4e7e3", linewidth=0.6)  # type: ignore[arg-type]  # a literal
     axes.set_axisbelow(True)

@@ -343,7 +343,7 @@ def test_tables_are_files_too(
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.headers["content-disposition"] == 'attachment; filename="history.csv"'
     (newest, *_) = csv.DictReader(io.StringIO(answer.text))
-    assert (newest["actor"], newest["reason"]) == ("'=cmd()", "+1, -1")
+    assert (newest["actor"], newest["reason"]) == ("'=cmd()", "'+1, -1")
     assert client.get("/models/history.json").json()["history"][0]["actor"] == "=cmd()"
 
     versions = client.get("/models/versions.json").json()["versions"]

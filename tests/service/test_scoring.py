@@ -15,6 +15,7 @@ from contracts.settings import Settings
 from contracts.tables import predictions, scoring_parts, scorings
 from monitoring.deletion import delete_old_scorings
 from service.app import create_app
+from service.downloads import cell
 from tests.bundles import EXAMPLE
 
 ROWS = 1_203
@@ -152,6 +153,15 @@ def test_a_process_that_died_is_noticed_by_its_silence(
     assert re.search(rf'<span class="pill \w+">{state}</span>', page)
     assert ("interrupted" in page) is (state == "failed")
     assert "&lt;b&gt;Ada" in page and "<b>Ada" not in page
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("-2+3+cmd|' /C calc'!A0", "'-2+3+cmd|' /C calc'!A0"), ("=1+1", "'=1+1"), ("@x", "'@x"),
+     ("+SUM(1)", "'+SUM(1)"), ("-2.5", "-2.5"), ("+7", "+7"), ("EV", "EV")],
+)  # fmt: skip
+def test_no_text_of_a_file_is_a_formula_in_its_answers(text: str, shown: str) -> None:
+    assert cell(text) == shown
 
 
 def test_an_unknown_file_is_a_404(client: TestClient) -> None:
