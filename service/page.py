@@ -1,5 +1,6 @@
 """Pages: rendered here, with nothing that a browser would run or fetch from elsewhere."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated
 from urllib.parse import parse_qs
@@ -51,7 +52,9 @@ async def read_form(request: Request) -> dict[str, str]:
     """
     text = (await request.body()).decode("utf-8", "replace")
     try:
-        given = parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        given = await asyncio.to_thread(  # a file takes a while, and others ask meanwhile
+            parse_qs, text, keep_blank_values=True, max_num_fields=MOST_FIELDS
+        )
     except ValueError:
         problem = Problem(None, None, "too many fields", f"at most {MOST_FIELDS}")
         raise InvalidRequestError([problem]) from None

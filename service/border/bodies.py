@@ -17,8 +17,8 @@ _JSON = b"application/json"
 # `curl -d` calls every body a form. A page that sends one says where it is from (origins.py).
 _JSON_TOO = frozenset({_JSON, b"application/x-www-form-urlencoded"})
 _JSON_PATHS = frozenset({"/predict", "/outcomes"})
-# Admin acts name a reason, no rows.
-_ADMIN_PATHS = "/models/"
+# Admin acts name a reason and a sign-in a key, no rows.
+_ADMIN_PATHS = ("/models/", "/actions/", "/sign-in")
 _ADMIN_BYTES = 65_536
 # Set by service/border/protocol.py once a body has taken too long.
 TOO_SLOW = "perennial.too_slow"

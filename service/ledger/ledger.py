@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from contracts.errands import NotWaitingError, OpenErrandError
 from contracts.registry import NothingToRollBackError, UnknownVersionError
 from contracts.settings import Settings
 from contracts.traffic import RefusedRuleError
@@ -35,7 +36,13 @@ from service.observe.metrics import Metrics
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 # Of a task that changed nothing: its caller is told, the ledger is well.
-REFUSALS = (UnknownVersionError, NothingToRollBackError, RefusedRuleError)
+REFUSALS = (
+    NothingToRollBackError,
+    NotWaitingError,
+    OpenErrandError,
+    RefusedRuleError,
+    UnknownVersionError,
+)
 
 
 class _Outcomes:

@@ -1,5 +1,6 @@
 """/outcomes in a browser: which labels would help most, and forms that record them."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -67,7 +68,7 @@ async def post_labels(
     most = min(MOST_ROWS, parts.settings.max_rows)
     places: list[int] = []
     try:
-        pasted = rows_of(target, typed.get("table", ""), most)
+        pasted = await asyncio.to_thread(rows_of, target, typed.get("table", ""), most)
         places = pasted.places
         given = parse_outcomes(pasted.rows, target, most)
     except (TableError, InvalidRequestError) as error:

@@ -1,7 +1,5 @@
 """GET /try/files/...: a file that is scored, how far it is, and its answers."""
 
-from collections.abc import Iterator
-
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
@@ -11,6 +9,7 @@ from service.parts import PartsDep
 from service.trying.scored import answers, as_csv, as_json, find_scoring
 
 router = APIRouter(include_in_schema=False)
+_LINES = {"csv": as_csv, "json": as_json}
 _TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
 
@@ -19,13 +18,10 @@ def get_answers(scoring_id: str, form: Form, parts: PartsDep) -> Response:
     with parts.engine.connect() as connection:
         find_scoring(connection, scoring_id, parts.clock())
 
-    def lines() -> Iterator[str]:
-        with parts.engine.connect() as connection:
-            yield from (as_csv if form == "csv" else as_json)(answers(connection, scoring_id))
-
+    rows = answers(parts.engine, scoring_id)
     headers = {"Content-Disposition": f'attachment; filename="answers.{form}"',
                "X-Content-Type-Options": "nosniff"}  # fmt: skip
-    return StreamingResponse(lines(), 200, headers, media_type=_TYPES[form])
+    return StreamingResponse(_LINES[form](rows), 200, headers, media_type=_TYPES[form])
 
 
 @router.get("/try/files/{scoring_id}")

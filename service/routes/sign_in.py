@@ -2,7 +2,6 @@
 
 import re
 from typing import Annotated
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -10,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from service.access.caller import CallerDep
 from service.access.hosts import is_loopback
 from service.access.sessions import COOKIE, LIFE, SignInError, cookie_token
+from service.forms import FormError, read_form
 from service.page import PageDep
 from service.parts import PartsDep
 
@@ -25,11 +25,12 @@ def get_sign_in(page: PageDep, place: Annotated[str, Query(alias="next")] = "/")
 
 @router.post("/sign-in")
 async def post_sign_in(request: Request, parts: PartsDep, page: PageDep) -> Response:
-    given = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10)
-    place = _place(given.get("next", ["/"])[0])
+    place = "/"
     try:
-        token, _ = await parts.access.sessions.open(given.get("key", [""])[0])
-    except SignInError as error:
+        given = await read_form(request)
+        place = _place(given.get("next", "/"))
+        token, _ = await parts.access.sessions.open(given.get("key", ""))
+    except (FormError, SignInError) as error:
         parts.metrics.errors.labels("sign_in").inc()
         return page("sign_in.html", 403, next=place, problem=str(error))
     answer = RedirectResponse(place, 303)

@@ -14,6 +14,7 @@ from service.answer.explain import (
     ExplainerMissingError,
     VersionGoneError,
 )
+from service.answer.predictor import NotFiniteError
 from service.ledger.answers import Answer
 from service.page import PageDep, read_form
 from service.parts import PartsDep
@@ -46,6 +47,8 @@ async def post_try(request: Request, parts: PartsDep, page: PageDep, caller: Cal
     row = row_of(schema, typed)
     try:
         answer = await parts.answering.answer_rows([row], Question(caller))
+    except NotFiniteError as error:
+        return page("try_form.html", 422, fields=make_fields(schema, typed), problem=str(error))
     except InvalidRequestError as error:
         fields = make_fields(schema, typed, error.problems)
         headless = [one.problem for one in error.problems if one.field not in schema.names]
@@ -67,10 +70,11 @@ async def post_table(
             scoring = await parts.scorings.begin(list(rows), caller)
             return Response(status_code=204, headers={"HX-Redirect": f"/try/files/{scoring}"})
         answer = await parts.answering.answer_rows(list(rows), Question(caller))
-    except (BusyError, TableError) as error:
+    except (BusyError, NotFiniteError, TableError) as error:
         return page("try_table.html", 422, problems=[str(error)], rows=[])
     except InvalidRequestError as error:
-        told = [f"row {(one.row or 0) + 1}, {one.field}: {one.problem}; allowed: {one.allowed}"
+        told = [f"{one.problem}; {one.allowed}" if one.row is None else
+                f"row {one.row + 1}, {one.field}: {one.problem}; allowed: {one.allowed}"
                 for one in error.problems[:20]]  # fmt: skip
         return page("try_table.html", 422, problems=told, rows=[])
     return page("try_table.html", problems=[], rows=_rows(answer))

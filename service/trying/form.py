@@ -87,8 +87,9 @@ def read_table(text: str) -> tuple[list[str], list[list[str]]]:
     Raises:
         TableError: it is no CSV, or a row has too many or too few values.
     """
-    first = text.strip().split("\n", 1)[0]
-    lines = csv.reader(StringIO(text.strip()), delimiter="\t" if "\t" in first else ",")
+    text = text.strip("\r\n")  # a tab at the end is an empty cell
+    first = text.split("\n", 1)[0]
+    lines = csv.reader(StringIO(text), delimiter="\t" if "\t" in first else ",")
     try:
         header, *rows = [row for row in lines if row] or [[]]
     except csv.Error as error:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Engine, Row, Select, func, select
 
 from contracts.tables import predictions, scoring_parts, scorings
 from service.downloads import cell
@@ -19,6 +20,7 @@ from service.trying.scoring import FAILED, RUNNING
 SILENCE = timedelta(minutes=2)  # after which a process that scored it must have ended
 DIED = "interrupted: the process that scored it has ended; send the rest again"
 _STYLES = {"done": "good", "failed": "bad", "running": "warn"}
+_COLUMNS = ("row", "prediction_id", "prediction", "probability", "model_version")
 Answered = dict[str, Any]
 
 
@@ -68,28 +70,46 @@ def find_scoring(connection: Connection, scoring_id: str, now: datetime) -> Scor
     return _scoring(row, now)
 
 
-def answers(connection: Connection, scoring_id: str) -> Iterator[Answered]:
-    """Its rows in the order of the file; of one that was deleted since, only number and id."""
-    parts = select(scoring_parts).where(scoring_parts.c.scoring_id == scoring_id)
+def answers(engine: Engine, scoring_id: str) -> Iterator[Answered]:
+    """Its rows in the order of the file; of one that was deleted since, only number and id.
+
+    The database is asked part by part: who reads slowly keeps no connection from others.
+    """
     number = 0
-    for part in connection.execute(parts.order_by(scoring_parts.c.part)).all():
-        names = [str(UUID(bytes=part.prediction_ids[at : at + 16])) for at in _starts(part)]
-        query = select(predictions).where(predictions.c.prediction_id.in_(names))
-        found = {row.prediction_id: row for row in connection.execute(query)}
+    for part in itertools.count():
+        names, found = _read_part(engine, scoring_id, part)
+        if not names:
+            return
         for name in names:
             number += 1
             yield {"row": number, "prediction_id": name, **_told(found.get(name))}
 
 
+def _read_part(engine: Engine, scoring_id: str, part: int) -> tuple[list[str], dict[str, Row[Any]]]:
+    mine = (scoring_parts.c.scoring_id == scoring_id) & (scoring_parts.c.part == part)
+    with engine.connect() as connection:
+        ids = connection.execute(select(scoring_parts.c.prediction_ids).where(mine)).scalar() or b""
+        names = [str(UUID(bytes=ids[at : at + 16])) for at in range(0, len(ids), 16)]
+        query = select(predictions).where(predictions.c.prediction_id.in_(names))
+        return names, {row.prediction_id: row for row in connection.execute(query)}
+
+
 def as_csv(rows: Iterator[Answered]) -> Iterator[str]:
     """Lines; each feature is a column, named by the first row that has any."""
-    names: list[str] | None = None
+    held: list[Answered] = []
+    names: list[str] = []
     for row in rows:
-        features = row.pop("features", {})
-        if names is None:
-            names = list(features)
-            yield _line([*row, *(f"features.{name}" for name in names)])
-        yield _line([*row.values(), *(features.get(name) for name in names)])
+        held.append(row)
+        if not names and not row["features"]:
+            continue  # deleted since: it does not know
+        if not names:
+            names = list(row["features"])
+            yield _line([*_COLUMNS, *(f"features.{name}" for name in names)])
+        yield from (_row_line(one, names) for one in held)
+        held = []
+    if held:
+        yield _line([*_COLUMNS])
+        yield from (_row_line(one, names) for one in held)
 
 
 def as_json(rows: Iterator[Answered]) -> Iterator[str]:
@@ -100,16 +120,17 @@ def as_json(rows: Iterator[Answered]) -> Iterator[str]:
     yield "\n]}\n"
 
 
-def _starts(part: Row[Any]) -> range:
-    return range(0, len(part.prediction_ids), 16)
-
-
 def _told(row: Row[Any] | None) -> Answered:
     if row is None:
         return {"prediction": None, "probability": None, "model_version": None, "features": {}}
     told = parsed(row)
     return {"prediction": told["prediction"], "probability": row.probability,
             "model_version": row.model_version, "features": told["features"]}  # fmt: skip
+
+
+def _row_line(row: Answered, names: list[str]) -> str:
+    known = (row[name] for name in _COLUMNS)
+    return _line([*known, *(row["features"].get(name) for name in names)])
 
 
 def _line(values: list[Any]) -> str:

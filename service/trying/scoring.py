@@ -29,6 +29,7 @@ PART = 500  # rows of one request
 TRIES, WAIT_SECONDS = 60, 0.5  # while others fill the queue
 RUNNING, DONE, FAILED = "running", "done", "failed"
 STOPPED = "the service was stopped; send the rest again"
+BROKEN = "it failed; the log of the service has why"
 Run = Callable[[Callable[[Connection], Any]], "asyncio.Future[Any]"]
 _REFUSALS = (
     InvalidRequestError,
@@ -66,7 +67,7 @@ class Scorings:
         Raises:
             BusyError: others have not ended yet.
         """
-        if len(self._tasks) >= MOST_FILES:
+        if self.running >= MOST_FILES:
             raise BusyError
         scoring_id = str(uuid7())
         row = {"scoring_id": scoring_id, "asked_at": self._clock(), "actor": caller.actor[:200],
@@ -74,6 +75,11 @@ class Scorings:
         await self._run(lambda connection: connection.execute(insert(scorings).values(row)))
         self._keep(self._score(scoring_id, rows, caller))
         return scoring_id
+
+    @property
+    def running(self) -> int:
+        """How many files are being scored."""
+        return len(self._tasks)
 
     async def stop(self) -> None:
         """End what runs, and say so where the file is shown."""
@@ -87,19 +93,23 @@ class Scorings:
         task.add_done_callback(self._tasks.discard)
 
     async def _score(self, scoring_id: str, rows: list[object], caller: Caller) -> None:
-        state, told = FAILED, STOPPED
+        state, told = FAILED, BROKEN
         try:
             for part, first in enumerate(range(0, len(rows), PART)):
                 names = await self._answer(rows[first : first + PART], first, caller)
                 await self._note(scoring_id, part, names)
             state, told = DONE, ""
-        except (_Refused, LedgerUnavailableError) as refused:
+        except _Refused as refused:
             told = str(refused)
+        except asyncio.CancelledError:
+            told = STOPPED
+            raise
         finally:
             over = {"state": state, "told": told, "finished_at": self._clock()}
             mine = update(scorings).where(scorings.c.scoring_id == scoring_id).values(over)
-            with suppress(LedgerUnavailableError):  # its silence will tell
-                await self._run(lambda connection: connection.execute(mine))
+            with suppress(_Refused):  # its silence will tell
+                tries = 1 if told == STOPPED else TRIES
+                await self._write(lambda connection: connection.execute(mine), tries)
 
     async def _answer(self, rows: list[object], first: int, caller: Caller) -> list[str]:
         for _ in range(TRIES):
@@ -117,7 +127,18 @@ class Scorings:
         ids = b"".join(UUID(name).bytes for name in names)
         row = {"scoring_id": scoring_id, "part": part, "rows": len(names),
                "answered_at": self._clock(), "prediction_ids": ids}  # fmt: skip
-        await self._run(lambda connection: connection.execute(insert(scoring_parts).values(row)))
+        await self._write(lambda connection: connection.execute(insert(scoring_parts).values(row)))
+
+    async def _write(self, task: Callable[[Connection], Any], tries: int = TRIES) -> None:
+        """Once the database is there and others leave room; what is answered keeps its ids."""
+        for _ in range(tries):
+            try:
+                await self._run(task)
+            except (LedgerUnavailableError, QueueFullError):
+                await asyncio.sleep(WAIT_SECONDS)
+            else:
+                return
+        raise _Refused("the database was away for too long; send the rest again")
 
 
 class _Refused(Exception):
@@ -125,8 +146,10 @@ class _Refused(Exception):
 
 
 def _why(error: Exception, first: int) -> str:
-    if isinstance(error, InvalidRequestError):
-        one = error.problems[0]
-        number = first + (one.row or 0) + 1
-        return f"row {number:,}, {one.field}: {one.problem}; allowed: {one.allowed}"
-    return str(error)
+    if not isinstance(error, InvalidRequestError):
+        return str(error)
+    one = error.problems[0]
+    if one.row is None:
+        return f"{one.problem}; {one.allowed}"
+    # Without the value, which may be somebody's: this is kept, and no erasure looks for it.
+    return f"row {first + one.row + 1:,}, {one.field}: not {one.allowed}"

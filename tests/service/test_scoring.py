@@ -1,22 +1,29 @@
 """A file of many rows is scored beside the requests, shown while it runs, and found again."""
 
+import asyncio
 import csv
 import io
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import Engine, delete, func, insert, select
 from starlette.testclient import TestClient
+from uuid_utils import uuid7
 
 from contracts.database import write_transaction
 from contracts.settings import Settings
 from contracts.tables import predictions, scoring_parts, scorings
 from monitoring.deletion import delete_old_scorings
+from service.access.access import ANYBODY
 from service.app import create_app
 from service.downloads import cell
+from service.ledger.groups import QueueFullError
+from service.trying.scoring import Scorings
 from tests.bundles import EXAMPLE
+from tests.conftest import NOW
 
 ROWS = 1_203
 VALUES = ["" if value is None else str(value) for value in EXAMPLE.values()]
@@ -71,7 +78,8 @@ def test_a_file_is_scored_logged_and_found_again(client: TestClient, engine: Eng
 def test_a_wrong_row_is_named_and_those_before_it_stay(client: TestClient, engine: Engine) -> None:
     told = wait(client, send(client, table(hour=1_100)))
 
-    assert "failed" in told and "row 1,100, hour:" in told
+    assert "failed" in told and "row 1,100, hour: not " in told
+    assert "far" not in told  # what was typed may be somebody's, and this is kept
     assert "<strong>1,000</strong> of 1,203 rows" in told  # whole parts
     with engine.connect() as connection:
         assert connection.execute(select(func.count()).select_from(predictions)).scalar() == 1_000
@@ -101,9 +109,26 @@ def test_a_deleted_prediction_is_gone_from_the_answers_too(
     with write_transaction(engine) as connection:
         connection.execute(delete(predictions).where(predictions.c.prediction_id == gone))
 
+    lines = list(csv.DictReader(io.StringIO(client.get(f"{page}.csv").text)))
+    assert (lines[3]["prediction"], lines[4]["features.carrier"]) == ("", EXAMPLE["carrier"])
     row = client.get(f"{page}.json").json()["rows"][3]
     assert row == {"row": 4, "prediction_id": gone, "prediction": None, "probability": None,
                    "model_version": None, "features": {}}  # fmt: skip
+
+
+def test_columns_are_named_although_the_first_rows_are_gone(
+    client: TestClient, engine: Engine
+) -> None:
+    page = send(client, table())
+    wait(client, page)
+    gone = [row["prediction_id"] for row in client.get(f"{page}.json").json()["rows"][:3]]
+    with write_transaction(engine) as connection:
+        connection.execute(delete(predictions).where(predictions.c.prediction_id.in_(gone)))
+    lines = list(csv.DictReader(io.StringIO(client.get(f"{page}.csv").text)))
+
+    assert [int(line["row"]) for line in lines] == list(range(1, ROWS + 1))
+    assert lines[0]["features.carrier"] == ""
+    assert lines[3]["features.carrier"] == EXAMPLE["carrier"]
 
 
 def test_who_stops_the_service_is_told_so(
@@ -128,6 +153,36 @@ def test_a_fifth_file_has_to_wait(client: TestClient) -> None:
 
     assert answer.status_code == 422
     assert "4 files are being scored; send this one when one is done" in answer.text
+
+
+class Moody:
+    """Answers at once; its ledger has no room for every other write."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.written: list[object] = []
+
+    async def answer_rows(self, rows: list[object], _question: object) -> SimpleNamespace:
+        return SimpleNamespace(prediction_id=[str(uuid7()) for _ in rows])
+
+    async def run(self, task: object) -> None:
+        self.asked += 1
+        if self.asked > 1 and self.asked % 2 == 0:  # the first one is the file itself
+            raise QueueFullError
+        self.written.append(task)
+
+
+def test_a_ledger_without_room_costs_time_and_no_id() -> None:
+    moody = Moody()
+
+    async def score() -> None:
+        scorings = Scorings(moody, moody.run, lambda: NOW)  # type: ignore[arg-type]  # a fake
+        await scorings.begin([{}] * ROWS, ANYBODY)
+        while scorings.running:
+            await asyncio.sleep(0.1)
+
+    asyncio.run(score())
+    assert len(moody.written) == 1 + 3 + 1  # the file, its parts, its end
 
 
 def test_what_is_kept_of_old_files_goes_with_retention(client: TestClient, engine: Engine) -> None:

@@ -66,6 +66,11 @@ def test_a_stranger_s_browser_is_led_to_the_form_and_back(
     assert "Sign out" in found.text
 
 
+def test_a_stranger_s_body_is_small_and_has_few_fields(closed: TestClient) -> None:
+    assert closed.post("/sign-in", data={f"f{i}": "x" for i in range(50)}).status_code == 403
+    assert closed.post("/sign-in", data={"key": "x" * 70_000}).status_code == 413
+
+
 def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(
     closed: TestClient, keys: dict[str, str]
 ) -> None:
