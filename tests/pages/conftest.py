@@ -46,8 +46,9 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
     places.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Ends with its module: Playwright's loop would keep others from asyncio.run()."""
     flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=flags)

@@ -157,6 +157,8 @@ def _posts_its_outcome(person: Tab, prediction: str) -> None:
 
 def _act(person: Tab, button: str, dialog: str, reason: str) -> None:
     page = person.page
+    page.get_by_role("button", name=button, exact=True).wait_for()
+    page.wait_for_function("document.readyState === 'complete'")  # scripts come after the button
     page.get_by_role("button", name=button, exact=True).click()
     asked = page.get_by_role("dialog", name=re.compile(dialog))
     asked.get_by_label("Why?").fill(reason)
