@@ -172,7 +172,7 @@ def _make_parts(
         ledger=ledger,
         watcher=watcher,
         answering=answering,
-        scorings=Scorings(answering, ledger.run, clock),
+        scorings=Scorings(answering, ledger.run, clock, settings.max_rows),
         shadow=shadow,
         vitals=Vitals(ledger.run, metrics, clock, settings.vitals_seconds),
         access=access,

@@ -53,10 +53,14 @@ class Scorings:
 
     Args:
         run: a write in a transaction of its own, as Ledger.run.
+        most_rows: that one request may have.
     """
 
-    def __init__(self, answering: Answering, run: Run, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, answering: Answering, run: Run, clock: Callable[[], datetime], most_rows: int
+    ) -> None:
         self._answering = answering
+        self._part = min(PART, most_rows)
         self._run = run
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,8 +99,8 @@ class Scorings:
     async def _score(self, scoring_id: str, rows: list[object], caller: Caller) -> None:
         state, told = FAILED, BROKEN
         try:
-            for part, first in enumerate(range(0, len(rows), PART)):
-                names = await self._answer(rows[first : first + PART], first, caller)
+            for part, first in enumerate(range(0, len(rows), self._part)):
+                names = await self._answer(rows[first : first + self._part], first, caller)
                 await self._note(scoring_id, part, names)
             state, told = DONE, ""
         except _Refused as refused:

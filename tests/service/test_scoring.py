@@ -85,6 +85,15 @@ def test_a_wrong_row_is_named_and_those_before_it_stay(client: TestClient, engin
         assert connection.execute(select(func.count()).select_from(predictions)).scalar() == 1_000
 
 
+def test_a_file_keeps_to_the_rows_of_one_request(
+    settings: Settings, champion: str, engine: Engine
+) -> None:
+    with TestClient(create_app(settings.model_copy(update={"max_rows": 400}))) as client:
+        told = wait(client, send(client, table()))
+
+    assert f"<strong>{ROWS:,}</strong> of {ROWS:,} rows" in told and "done" in told
+
+
 def test_few_rows_are_answered_at_once(client: TestClient, engine: Engine) -> None:
     answer = client.post("/try/table", data={"table": table(1_000)})
 
@@ -176,7 +185,7 @@ def test_a_ledger_without_room_costs_time_and_no_id() -> None:
     moody = Moody()
 
     async def score() -> None:
-        scorings = Scorings(moody, moody.run, lambda: NOW)  # type: ignore[arg-type]  # a fake
+        scorings = Scorings(moody, moody.run, lambda: NOW, 10_000)  # type: ignore[arg-type]  # a fake
         await scorings.begin([{}] * ROWS, ANYBODY)
         while scorings.running:
             await asyncio.sleep(0.1)
